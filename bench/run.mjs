@@ -1,0 +1,220 @@
+/**
+ * `npm run bench`: ours against the ceiling of its database, against the five-service design and against itself with a
+ * million rows, all in one run of a few minutes. A missed target is printed, it does not fail the command.
+ *
+ * `--quick` takes one short round: to try the bench, not to quote from.
+ */
+import { execFile } from "node:child_process"
+import { cp, mkdtemp, rm } from "node:fs/promises"
+import os from "node:os"
+import { join } from "node:path"
+import { promisify } from "node:util"
+import { ensurePocketBase, pinnedVersion } from "../scripts/fetch-pocketbase.mjs"
+import { measure, summarize } from "./load.mjs"
+import { render, save } from "./report.mjs"
+import { peakMemoryMb, root, startBillingApi, startOurs, startStock, stopAll } from "./servers.mjs"
+import { eventBodies, prepareOurs, prepareStock } from "./setup.mjs"
+
+/**
+ * @typedef {import('./load.mjs').Target} Target
+ * @typedef {import('./load.mjs').Sample} Sample
+ * @typedef {{name: string, target: Target, connections: number, size: number}} Cell
+ */
+
+const quick = process.argv.includes("--quick")
+const rounds = quick ? 1 : 2
+const window = quick ? { seconds: 1.5, warmup: 0.5 } : { seconds: 4, warmup: 0.8 }
+const started = performance.now()
+
+/** @param {string} line */
+const say = (line) => console.log(`[${((performance.now() - started) / 1000).toFixed(0).padStart(3)} s] ${line}`)
+
+async function main() {
+  const work = await mkdtemp(join(process.env.BENCH_DIR ?? os.tmpdir(), "cf-bench-"))
+  process.once("SIGINT", () => void stopAll().then(() => process.exit(130)))
+  try {
+    const markdown = render(await runAll(work))
+    console.log(`\n${markdown}`)
+    if (!quick) await save(markdown)
+  } finally {
+    await stopAll()
+    await rm(work, { recursive: true, force: true })
+  }
+}
+
+/** @param {string} work a folder for everything that the run writes */
+async function runAll(work) {
+  const binary = await ensurePocketBase()
+  const ours = await prepareTemplate(binary, work)
+  /** @type {Map<string, Sample[]>} */
+  const samples = new Map()
+
+  const { cells, pid, stop } = await ingestCells(binary, work, ours)
+  /** @type {Map<number, Ceiling[]>} */
+  const ceiling = new Map()
+  for (let round = 1; round <= rounds; round += 1) {
+    for (const cell of cells) await runCell(cell, round, samples)
+    for (const size of [100, 500]) await runCeiling(work, size, round, ceiling)
+  }
+  const memoryMb = peakMemoryMb(pid)
+  await stop()
+  const books = await python("books.py", join(work, "ours", "data.db"), join(work, "stock", "data.db"))
+
+  const growth = await growthCells(binary, work, ours)
+  for (let round = 1; round <= rounds; round += 1) {
+    for (const cell of growth) await runCell(cell, round, samples)
+  }
+  return {
+    cells: new Map([...samples].map(([name, list]) => [name, summarize(list)])),
+    ceiling: new Map([...ceiling].map(([size, list]) => [size, list.reduce((sum, one) => sum + one.rate, 0) / list.length])),
+    sqlite: ceiling.get(100)?.[0].sqlite ?? "",
+    memoryMb,
+    books,
+    pocketbase: await pinnedVersion(),
+    minutes: (performance.now() - started) / 60_000,
+  }
+}
+
+/**
+ * A migrated data folder with tenant, users, prices, key and some booked events, that the other folders are copied from.
+ * @param {string} binary
+ * @param {string} work
+ */
+async function prepareTemplate(binary, work) {
+  say("preparing ours")
+  const server = await startOurs(binary, join(work, "template"), "NORMAL")
+  const ours = await prepareOurs(server.port)
+  const sample = await measure(ourTarget(server, ours), { connections: 4, size: 50, seconds: 1, warmup: 0 })
+  if (sample.events === 0) throw new Error(`ours does not book events: ${sample.firstFailure}`)
+  await server.stop()
+  return ours
+}
+
+/**
+ * The cells of part one: ours with NORMAL and FULL, and the five-service design, in an order that alternates them.
+ * @param {string} binary
+ * @param {string} work
+ * @param {import('./setup.mjs').Ours} ours
+ */
+async function ingestCells(binary, work, ours) {
+  const normalServer = await startCopy(binary, work, "ours", "NORMAL")
+  const fullServer = await startCopy(binary, work, "full", "FULL")
+  say("preparing the five-service design")
+  const stockServer = await startStock(binary, join(work, "stock"))
+  const stock = await prepareStock(stockServer.port)
+  const api = await startBillingApi({ pocketbase: stockServer.port, token: stock.token, tenant: stock.tenant })
+
+  const normal = ourTarget(normalServer, ours)
+  const full = ourTarget(fullServer, ours)
+  const fiveServices = (/** @type {string[]} */ users) => ({
+    ...{ port: api.port, path: "/api/usage/events", headers: {} },
+    ...{ body: eventBodies(users, ours.model), pids: [api.pid, stockServer.pid] },
+  })
+  const singles = fiveServices(stock.singles)
+  const batches = fiveServices(stock.batches)
+  const cells = [16, 64].flatMap((connections) => [
+    cell("ours", normal, 1, connections),
+    cell("five services", singles, 1, connections),
+    cell("ours with FULL", full, 1, connections),
+    cell("ours", normal, 100, connections),
+    ...(connections === 16 ? [cell("five services", batches, 100, connections)] : []),
+    cell("ours with FULL", full, 100, connections),
+    cell("ours", normal, 500, connections),
+  ])
+  say("warming up (every JavaScript VM loads the bundle once)")
+  for (const target of [normal, full]) await measure(target, { connections: 64, size: 1, seconds: 1, warmup: 2 })
+  const stop = () => Promise.all([normalServer, fullServer, api, stockServer].map((server) => server.stop()))
+  return { cells, pid: normalServer.pid, stop }
+}
+
+/**
+ * The cells of part two: the same server on few and on many rows.
+ * @param {string} binary
+ * @param {string} work
+ * @param {import('./setup.mjs').Ours} ours
+ */
+async function growthCells(binary, work, ours) {
+  /** @type {Cell[]} */
+  const cells = []
+  for (const rows of [10_000, 1_000_000]) {
+    const name = `ours, ${rows.toLocaleString("en-US")} rows`
+    const dir = join(work, `rows-${rows}`)
+    await cp(join(work, "template"), dir, { recursive: true })
+    say(`filling up to ${rows} rows`)
+    await python("fill.py", "--db", join(dir, "data.db"), "--rows", String(rows))
+    const target = ourTarget(await startOurs(binary, dir, "NORMAL"), ours)
+    await measure(target, { connections: 16, size: 1, seconds: 0.5, warmup: 1 })
+    cells.push({ name, target, size: 100, connections: 16 })
+  }
+  return cells
+}
+
+/**
+ * @param {string} binary
+ * @param {string} work
+ * @param {string} name
+ * @param {'NORMAL' | 'FULL'} synchronous
+ */
+async function startCopy(binary, work, name, synchronous) {
+  await cp(join(work, "template"), join(work, name), { recursive: true })
+  return startOurs(binary, join(work, name), synchronous)
+}
+
+/**
+ * @param {import('./servers.mjs').Server} server
+ * @param {import('./setup.mjs').Ours} ours
+ * @returns {Target}
+ */
+function ourTarget(server, { key, users, model }) {
+  const headers = { authorization: `Bearer ${key}` }
+  return { port: server.port, path: "/api/usage/events", headers, body: eventBodies(users, model), pids: [server.pid] }
+}
+
+/**
+ * @param {string} who
+ * @param {Target} target
+ * @param {number} size
+ * @param {number} connections
+ * @returns {Cell}
+ */
+function cell(who, target, size, connections) {
+  return { name: `${who}, ${size} a request, ${connections} connections`, target, size, connections }
+}
+
+/**
+ * @param {Cell} cell
+ * @param {number} round
+ * @param {Map<string, Sample[]>} samples
+ */
+async function runCell({ name, target, connections, size }, round, samples) {
+  const sample = await measure(target, { connections, size, ...window })
+  samples.set(name, [...(samples.get(name) ?? []), sample])
+  const failures = sample.failed > 0 ? `, ${sample.failed} failed: ${sample.firstFailure}` : ""
+  say(`round ${round}: ${name}: ${Math.round(sample.events / sample.seconds)} events/s${failures}`)
+}
+
+/** @typedef {{rate: number, insert_share: number, sqlite: string}} Ceiling */
+
+/**
+ * @param {string} work
+ * @param {number} size
+ * @param {number} round
+ * @param {Map<number, Ceiling[]>} ceiling
+ */
+async function runCeiling(work, size, round, ceiling) {
+  const paths = ["--from", join(work, "template", "data.db"), "--to", join(work, `ceiling-${size}.db`)]
+  const result = await python("ceiling.py", ...paths, "--batch", String(size), "--seconds", String(quick ? 1 : 3))
+  ceiling.set(size, [...(ceiling.get(size) ?? []), result])
+  say(`round ${round}: C SQLite, batches of ${size}: ${Math.round(result.rate)} events/s`)
+}
+
+/**
+ * @param {string} script
+ * @param {...string} args
+ */
+async function python(script, ...args) {
+  const { stdout } = await promisify(execFile)("python3", [join(root, "bench", script), ...args])
+  return JSON.parse(stdout)
+}
+
+await main()

@@ -1,0 +1,28 @@
+import { latestProductVersion } from "../../pocketbase/stores/seats"
+import { changeSeat } from "../../usecases/change-seat"
+
+/** Pins the product's version, ends the sessions of whoever is no longer active, and grants what a new seat brings. */
+export function onUserSaved(e: core.RecordEvent): void {
+  const user = e.record as core.Record
+  const before = user.isNew() ? null : user.original()
+  const tenantId = user.getString("tenant_id")
+  if (before && before.getString("tenant_id") !== "" && before.getString("tenant_id") !== tenantId) {
+    throw new BadRequestError("A user cannot move to another tenant: usage and ledger stay with the first. Invite them there instead.")
+  }
+  const productId = user.getString("product_id")
+  if (!before || before.getString("product_id") !== productId) {
+    user.set("product_version_id", productId === "" ? "" : (latestProductVersion(e.app, productId)?.id ?? ""))
+  }
+  if (before && before.getString("status") === "active" && user.getString("status") !== "active") user.refreshTokenKey()
+  const outer = e.app
+  outer.runInTransaction((tx) => {
+    e.app = tx
+    e.next()
+    if (tenantId !== "" && seatChanged(before, user)) changeSeat(tx, tenantId, user.id)
+  })
+  e.app = outer
+}
+
+function seatChanged(before: core.Record | null, after: core.Record): boolean {
+  return !before || ["tenant_id", "status", "product_version_id"].some((name) => before.getString(name) !== after.getString(name))
+}

@@ -1,0 +1,12 @@
+import { dbTime, nowMs } from "../pocketbase/clock"
+import { transaction } from "../pocketbase/db"
+import { findCursor, noteHeartbeat } from "../pocketbase/stores/ingest-cursors"
+import type { IngestKey } from "../pocketbase/stores/ingest-keys"
+
+/** Where a source stands with us, so that it sends again what we miss; asking is also its heartbeat. */
+export function readIngestCursor(key: IngestKey, source: string, spoolAgeS: number) {
+  const cursor = findCursor($app, key.tenantId, source)
+  if (!cursor) return { epoch: null, next_seq: 1, gaps: [] }
+  transaction((tx) => noteHeartbeat(tx, key.tenantId, source, spoolAgeS, dbTime(nowMs())), false)
+  return { epoch: cursor.epoch, next_seq: cursor.nextSeq, gaps: cursor.gaps }
+}

@@ -1,0 +1,106 @@
+#!/usr/bin/env node
+// Puts a real LiteLLM proxy of one pinned version into a virtual environment of its own, for tests/litellm.
+// Run it by hand to fill the cache beforehand; it prints the path of the executable on stdout.
+
+import { spawn } from "node:child_process"
+import { access, mkdir, readFile, rm, writeFile } from "node:fs/promises"
+import { dirname, join } from "node:path"
+import { fileURLToPath, pathToFileURL } from "node:url"
+
+export const LITELLM_VERSION = "1.106.2"
+
+const REQUIREMENT = `litellm[proxy]==${LITELLM_VERSION}`
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
+const VENV = join(ROOT, ".cache", `litellm-${LITELLM_VERSION}`)
+const EXECUTABLE = join(VENV, "bin", "litellm")
+/** Written last: a folder without it is the rest of an installation that was interrupted. */
+const MARKER = join(VENV, "installed.txt")
+
+/**
+ * Installs LiteLLM unless it is there already (about two minutes the first time).
+ * @returns {Promise<string>} path of the `litellm` executable
+ * @throws {Error} with a sentence for people if Python is missing or too old, or pip fails
+ */
+export async function ensureLitellm() {
+  const python = process.env.PYTHON ?? "python3"
+  if (await isInstalled()) return EXECUTABLE
+  await requirePython(python)
+
+  say(`installing ${REQUIREMENT}, this takes about two minutes …`)
+  await rm(VENV, { recursive: true, force: true })
+  await mkdir(dirname(VENV), { recursive: true })
+  await run(python, ["-m", "venv", VENV], "cannot create a virtual environment")
+  const pip = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", REQUIREMENT]
+  await run(join(VENV, "bin", "python"), pip, `cannot install ${REQUIREMENT}`)
+  await access(EXECUTABLE)
+  await writeFile(MARKER, `${REQUIREMENT}\n`)
+  say("LiteLLM is installed.")
+  return EXECUTABLE
+}
+
+async function isInstalled() {
+  const marker = await readFile(MARKER, "utf8").catch(() => "")
+  if (marker.trim() !== REQUIREMENT) return false
+  // The environment remembers where its Python lives; after an upgrade of the system's Python it may be gone.
+  const answer = await capture(join(VENV, "bin", "python"), ["-c", ""]).catch(() => ({ code: 1 }))
+  return answer.code === 0
+}
+
+/** @param {string} python */
+async function requirePython(python) {
+  const check = "import sys; print('%d.%d' % sys.version_info[:2])"
+  const version = await capture(python, ["-c", check]).catch(() => undefined)
+  if (version === undefined || version.code !== 0) {
+    throw new Error(`LiteLLM needs Python 3.10 or newer; "${python}" cannot be run. Install it or set PYTHON.`)
+  }
+  const [major = 0, minor = 0] = version.output.trim().split(".").map(Number)
+  if (major < 3 || (major === 3 && minor < 10)) {
+    throw new Error(`LiteLLM needs Python 3.10 or newer; "${python}" is ${version.output.trim()}.`)
+  }
+  const venv = await capture(python, ["-c", "import venv, ensurepip"])
+  if (venv.code !== 0) {
+    throw new Error(`"${python}" has no venv module. On Debian and Ubuntu: apt-get install python3-venv`)
+  }
+}
+
+/**
+ * Runs a command whose output is progress: all of it goes to stderr, stdout stays ours.
+ * @param {string} command @param {string[]} args @param {string} complaint
+ */
+function run(command, args, complaint) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ["ignore", 2, 2] })
+    child.on("error", reject)
+    child.on("close", (code) => (code === 0 ? resolve(undefined) : reject(new Error(`${complaint} (see above)`))))
+  })
+}
+
+/**
+ * @param {string} command @param {string[]} args
+ * @returns {Promise<{ code: number | null, output: string }>}
+ */
+function capture(command, args) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ["ignore", "pipe", "ignore"] })
+    let output = ""
+    child.stdout.on("data", (chunk) => {
+      output += chunk
+    })
+    child.on("error", reject)
+    child.on("close", (code) => resolve({ code, output }))
+  })
+}
+
+/** @param {string} text */
+function say(text) {
+  process.stderr.write(`setup-litellm: ${text}\n`)
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  try {
+    process.stdout.write(`${await ensureLitellm()}\n`)
+  } catch (error) {
+    say(error instanceof Error ? error.message : String(error))
+    process.exitCode = 1
+  }
+}
