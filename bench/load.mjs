@@ -1,6 +1,6 @@
 /**
- * The load generator: N keep-alive connections, each sends the next request as soon as its last one is answered
- * (closed loop), for a fixed wall time after a warm-up. Only what was answered inside the window counts.
+ * The load generator: N keep-alive connections, each sends the next request as soon as its last one is answered (closed
+ * loop), for a fixed time. The clock stops at the last answer, so a slow server gets no credit for what it still owes.
  */
 import http from "node:http"
 import { cpuSeconds } from "./servers.mjs"
@@ -14,14 +14,17 @@ import { cpuSeconds } from "./servers.mjs"
  * @property {number[]} pids   processes whose CPU time belongs to this target
  *
  * @typedef {object} Sample
- * @property {number} events      acknowledged as accepted inside the window
- * @property {number} seconds     length of the window
- * @property {number[]} latencies milliseconds, one per request answered inside the window
+ * @property {number} events      acknowledged as accepted
+ * @property {number} seconds     from the first request to the last answer
+ * @property {number[]} latencies milliseconds, one per request
  * @property {number} failed      requests not answered 200 with every verdict accepted
  * @property {string} [firstFailure]
  * @property {number} serverCpu   cores used by the target's processes, NaN where /proc is missing
  * @property {number} loadCpu     cores used by this process
  */
+
+/** The warm-up opens the connections and touches the VMs; its batches are small so that it ends on time. */
+const warmupSize = 10
 
 /**
  * @param {Target} target
@@ -30,44 +33,59 @@ import { cpuSeconds } from "./servers.mjs"
  */
 export async function measure(target, { connections, size, seconds, warmup = 1 }) {
   const agent = new http.Agent({ keepAlive: true, maxSockets: connections })
-  const start = performance.now() + warmup * 1000
-  const end = start + seconds * 1000
-  /** @type {Sample} */
-  const sample = { events: 0, seconds, latencies: [], failed: 0, serverCpu: Number.NaN, loadCpu: Number.NaN }
-
-  const connection = async () => {
-    while (performance.now() < end) {
-      const sent = performance.now()
-      const failure = await sendOnce(agent, target, size)
-      const answered = performance.now()
-      if (failure) {
-        sample.failed += 1
-        sample.firstFailure ??= failure
-        await sleep(50)
-      } else if (answered >= start && answered < end) {
-        sample.events += size
-        sample.latencies.push(answered - sent)
-      }
-    }
-  }
-  const cpu = measureCpu(target.pids, warmup * 1000, seconds * 1000)
-  await Promise.all(Array.from({ length: connections }, connection))
+  const load = { agent, target, connections }
+  await sendFor(load, Math.min(size, warmupSize), warmup)
+  const before = clocks(target.pids)
+  const sent = await sendFor(load, size, seconds)
+  const after = clocks(target.pids)
   agent.destroy()
-  return Object.assign(sample, await cpu)
+  const elapsed = after.wall - before.wall
+  const cpu = { serverCpu: (after.server - before.server) / elapsed, loadCpu: (after.load - before.load) / elapsed }
+  return { ...sent, seconds: elapsed, ...cpu }
 }
 
 /**
- * Several windows of the same cell become one: rates from the sums, percentiles from all latencies.
- * @param {Sample[]} samples
+ * @param {{agent: http.Agent, target: Target, connections: number}} load
+ * @param {number} size
+ * @param {number} seconds
+ */
+async function sendFor({ agent, target, connections }, size, seconds) {
+  const end = performance.now() + seconds * 1000
+  const sent = {
+    events: 0,
+    failed: 0,
+    latencies: /** @type {number[]} */ ([]),
+    firstFailure: /** @type {string | undefined} */ (undefined),
+  }
+  const connection = async () => {
+    while (performance.now() < end) {
+      const began = performance.now()
+      const failure = await sendOnce(agent, target, size)
+      if (failure) {
+        sent.failed += 1
+        sent.firstFailure ??= failure
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      } else {
+        sent.events += size
+        sent.latencies.push(performance.now() - began)
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: connections }, connection))
+  return sent
+}
+
+/**
+ * The rounds of a cell: the rate of each (ratios are taken round by round, so a busy minute hits both sides), the total
+ * rate, and percentiles of all latencies.
+ * @param {Sample[]} samples one per round
  */
 export function summarize(samples) {
   const sum = (/** @type {(s: Sample) => number} */ pick) => samples.reduce((total, s) => total + pick(s), 0)
-  const rates = samples.map((s) => s.events / s.seconds)
   const latencies = samples.flatMap((s) => s.latencies).sort((a, b) => a - b)
   return {
+    rates: samples.map((s) => s.events / s.seconds),
     rate: sum((s) => s.events) / sum((s) => s.seconds),
-    lowest: Math.min(...rates),
-    highest: Math.max(...rates),
     p50: percentile(latencies, 0.5),
     p99: percentile(latencies, 0.99),
     failed: sum((s) => s.failed),
@@ -133,20 +151,10 @@ function whyNotAccepted(status, text, size) {
 }
 
 /**
+ * Wall time and CPU time so far, in seconds.
  * @param {number[]} pids
- * @param {number} delay  ms before the window
- * @param {number} length ms of the window
  */
-async function measureCpu(pids, delay, length) {
-  const read = () => ({ server: cpuSeconds(pids), load: process.cpuUsage(), at: performance.now() })
-  await sleep(delay)
-  const before = read()
-  await sleep(length)
-  const after = read()
-  const wall = (after.at - before.at) / 1000
-  const load = (after.load.user + after.load.system - before.load.user - before.load.system) / 1e6
-  return { serverCpu: (after.server - before.server) / wall, loadCpu: load / wall }
+function clocks(pids) {
+  const { user, system } = process.cpuUsage()
+  return { wall: performance.now() / 1000, server: cpuSeconds(pids), load: (user + system) / 1e6 }
 }
-
-/** @param {number} ms */
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))

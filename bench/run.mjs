@@ -18,16 +18,20 @@ import { eventBodies, prepareOurs, prepareStock } from "./setup.mjs"
 /**
  * @typedef {import('./load.mjs').Target} Target
  * @typedef {import('./load.mjs').Sample} Sample
- * @typedef {{name: string, target: Target, connections: number, size: number}} Cell
+ * @typedef {{name: string, run: () => Promise<Sample>}} Cell
  */
 
 const quick = process.argv.includes("--quick")
-const rounds = quick ? 1 : 2
-const window = quick ? { seconds: 1.5, warmup: 0.5 } : { seconds: 4, warmup: 0.8 }
+const rounds = quick ? 1 : 3
+const window = quick ? { seconds: 1.5, warmup: 0.5 } : { seconds: 2.5, warmup: 0.6 }
 const started = performance.now()
 
+/** No further round begins after these many seconds, so that a slow or busy machine still ends within five minutes. */
+const lastStart = { ingest: 140, growth: 265 }
+const elapsed = () => (performance.now() - started) / 1000
+
 /** @param {string} line */
-const say = (line) => console.log(`[${((performance.now() - started) / 1000).toFixed(0).padStart(3)} s] ${line}`)
+const say = (line) => console.log(`[${elapsed().toFixed(0).padStart(3)} s] ${line}`)
 
 async function main() {
   const work = await mkdtemp(join(process.env.BENCH_DIR ?? os.tmpdir(), "cf-bench-"))
@@ -50,11 +54,9 @@ async function runAll(work) {
   const samples = new Map()
 
   const { cells, pid, stop } = await ingestCells(binary, work, ours)
-  /** @type {Map<number, Ceiling[]>} */
-  const ceiling = new Map()
   for (let round = 1; round <= rounds; round += 1) {
+    if (round > 1 && elapsed() > lastStart.ingest) break
     for (const cell of cells) await runCell(cell, round, samples)
-    for (const size of [100, 500]) await runCeiling(work, size, round, ceiling)
   }
   const memoryMb = peakMemoryMb(pid)
   await stop()
@@ -62,16 +64,16 @@ async function runAll(work) {
 
   const growth = await growthCells(binary, work, ours)
   for (let round = 1; round <= rounds; round += 1) {
+    if (round > 1 && elapsed() > lastStart.growth) break
     for (const cell of growth) await runCell(cell, round, samples)
   }
   return {
     cells: new Map([...samples].map(([name, list]) => [name, summarize(list)])),
-    ceiling: new Map([...ceiling].map(([size, list]) => [size, list.reduce((sum, one) => sum + one.rate, 0) / list.length])),
-    sqlite: ceiling.get(100)?.[0].sqlite ?? "",
+    sqlite: await python("-c", "import json, sqlite3; print(json.dumps(sqlite3.sqlite_version))"),
     memoryMb,
     books,
     pocketbase: await pinnedVersion(),
-    minutes: (performance.now() - started) / 60_000,
+    minutes: elapsed() / 60,
   }
 }
 
@@ -112,15 +114,20 @@ async function ingestCells(binary, work, ours) {
   })
   const singles = fiveServices(stock.singles)
   const batches = fiveServices(stock.batches)
-  const cells = [16, 64].flatMap((connections) => [
-    cell("ours", normal, 1, connections),
-    cell("five services", singles, 1, connections),
-    cell("ours with FULL", full, 1, connections),
-    cell("ours", normal, 100, connections),
-    ...(connections === 16 ? [cell("five services", batches, 100, connections)] : []),
-    cell("ours with FULL", full, 100, connections),
-    cell("ours", normal, 500, connections),
-  ])
+  const cells = [
+    ...[16, 64].flatMap((connections) => [
+      cell("ours", normal, 1, connections),
+      cell("five services", singles, 1, connections),
+      cell("ours with FULL", full, 1, connections),
+    ]),
+    cell("five services", batches, 100, 16),
+    cell("ours", normal, 100, 16),
+    ceilingCell(work, 100),
+    cell("ours", normal, 100, 64),
+    ...[16, 64].map((connections) => cell("ours with FULL", full, 100, connections)),
+    ceilingCell(work, 500),
+    ...[16, 64].map((connections) => cell("ours", normal, 500, connections)),
+  ]
   say("warming up (every JavaScript VM loads the bundle once)")
   for (const target of [normal, full]) await measure(target, { connections: 64, size: 1, seconds: 1, warmup: 2 })
   const stop = () => Promise.all([normalServer, fullServer, api, stockServer].map((server) => server.stop()))
@@ -144,7 +151,7 @@ async function growthCells(binary, work, ours) {
     await python("fill.py", "--db", join(dir, "data.db"), "--rows", String(rows))
     const target = ourTarget(await startOurs(binary, dir, "NORMAL"), ours)
     await measure(target, { connections: 16, size: 1, seconds: 0.5, warmup: 1 })
-    cells.push({ name, target, size: 100, connections: 16 })
+    cells.push({ name, run: () => measure(target, { size: 100, connections: 16, ...window }) })
   }
   return cells
 }
@@ -178,7 +185,8 @@ function ourTarget(server, { key, users, model }) {
  * @returns {Cell}
  */
 function cell(who, target, size, connections) {
-  return { name: `${who}, ${size} a request, ${connections} connections`, target, size, connections }
+  const name = `${who}, ${size} a request, ${connections} connections`
+  return { name, run: () => measure(target, { size, connections, ...window }) }
 }
 
 /**
@@ -186,26 +194,26 @@ function cell(who, target, size, connections) {
  * @param {number} round
  * @param {Map<string, Sample[]>} samples
  */
-async function runCell({ name, target, connections, size }, round, samples) {
-  const sample = await measure(target, { connections, size, ...window })
+async function runCell({ name, run }, round, samples) {
+  const sample = await run()
   samples.set(name, [...(samples.get(name) ?? []), sample])
   const failures = sample.failed > 0 ? `, ${sample.failed} failed: ${sample.firstFailure}` : ""
   say(`round ${round}: ${name}: ${Math.round(sample.events / sample.seconds)} events/s${failures}`)
 }
 
-/** @typedef {{rate: number, insert_share: number, sqlite: string}} Ceiling */
-
 /**
+ * The same two statements in C SQLite, with nothing around them.
  * @param {string} work
  * @param {number} size
- * @param {number} round
- * @param {Map<number, Ceiling[]>} ceiling
+ * @returns {Cell}
  */
-async function runCeiling(work, size, round, ceiling) {
+function ceilingCell(work, size) {
   const paths = ["--from", join(work, "template", "data.db"), "--to", join(work, `ceiling-${size}.db`)]
-  const result = await python("ceiling.py", ...paths, "--batch", String(size), "--seconds", String(quick ? 1 : 3))
-  ceiling.set(size, [...(ceiling.get(size) ?? []), result])
-  say(`round ${round}: C SQLite, batches of ${size}: ${Math.round(result.rate)} events/s`)
+  const run = async () => {
+    const { events, seconds } = await python("ceiling.py", ...paths, "--batch", String(size), "--seconds", String(window.seconds))
+    return { events, seconds, latencies: [], failed: 0, serverCpu: Number.NaN, loadCpu: Number.NaN }
+  }
+  return { name: `C SQLite, batches of ${size}`, run }
 }
 
 /**
@@ -213,7 +221,7 @@ async function runCeiling(work, size, round, ceiling) {
  * @param {...string} args
  */
 async function python(script, ...args) {
-  const { stdout } = await promisify(execFile)("python3", [join(root, "bench", script), ...args])
+  const { stdout } = await promisify(execFile)("python3", [script, ...args], { cwd: join(root, "bench") })
   return JSON.parse(stdout)
 }
 

@@ -11,7 +11,9 @@ migrate(
     users.fields.add(
       new SelectField({ name: "role", required: true, maxSelect: 1, values: ["operator", "sales", "tenant_admin", "member"] }),
     )
-    users.fields.add(new SelectField({ name: "status", required: true, maxSelect: 1, values: ["pending", "active", "suspended"] }))
+    users.fields.add(
+      new SelectField({ name: "status", required: true, maxSelect: 1, values: ["pending", "active", "suspended"] }),
+    )
     users.fields.add(new RelationField({ name: "product_id", collectionId: products.id, maxSelect: 1 }))
     users.fields.add(new RelationField({ name: "product_version_id", collectionId: versions.id, maxSelect: 1 }))
     users.fields.add(new NumberField({ name: "budget_total" }))
@@ -26,17 +28,43 @@ migrate(
     const sales = active + " && @request.auth.role = 'sales'"
     const ofTenant = (field) => "@request.auth.tenant_id != '' && " + active + " && " + field + " = @request.auth.tenant_id"
     const unchanged = (...names) => names.map((name) => "@request.body." + name + ":changed = false").join(" && ")
-    const privileged = ["tenant_id", "role", "product_id", "product_version_id", "budget_total", "budget_used", "budget_remaining", "budget_reset_date"]
+    const privileged = [
+      "tenant_id",
+      "role",
+      "product_id",
+      "product_version_id",
+      "budget_total",
+      "budget_used",
+      "budget_remaining",
+      "budget_reset_date",
+    ]
 
     users.authRule = "status = 'active'"
-    users.manageRule = null
-    const readRule = "(" + operator + ") || (" + active + " && id = @request.auth.id) || (" + ofTenant("tenant_id") + " && @request.auth.role = 'tenant_admin')"
+    users.manageRule = operator
+    const readRule =
+      "(" +
+      operator +
+      ") || (" +
+      active +
+      " && id = @request.auth.id) || (" +
+      ofTenant("tenant_id") +
+      " && @request.auth.role = 'tenant_admin')"
     users.listRule = readRule
     users.viewRule = readRule
     users.createRule = operator
     users.updateRule =
-      "(" + operator + ") || (" + active + " && id = @request.auth.id && " + unchanged("status", ...privileged) + ")" +
-      " || (" + ofTenant("tenant_id") + " && @request.auth.role = 'tenant_admin' && role = 'member' && " + unchanged(...privileged) + ")"
+      "(" +
+      operator +
+      ") || (" +
+      active +
+      " && id = @request.auth.id && " +
+      unchanged("status", ...privileged) +
+      ")" +
+      " || (" +
+      ofTenant("tenant_id") +
+      " && @request.auth.role = 'tenant_admin' && role = 'member' && " +
+      unchanged(...privileged) +
+      ")"
     users.deleteRule = null
     app.save(users)
 
@@ -81,6 +109,7 @@ migrate(
     }
     const users = app.findCollectionByNameOrId("users")
     users.authRule = ""
+    users.manageRule = null
     users.listRule = "id = @request.auth.id"
     users.viewRule = "id = @request.auth.id"
     users.createRule = ""
@@ -88,7 +117,17 @@ migrate(
     users.deleteRule = "id = @request.auth.id"
     users.removeIndex("idx_users_tenant")
     users.removeIndex("idx_users_product")
-    for (const name of ["tenant_id", "role", "status", "product_id", "product_version_id", "budget_total", "budget_used", "budget_remaining", "budget_reset_date"]) {
+    for (const name of [
+      "tenant_id",
+      "role",
+      "status",
+      "product_id",
+      "product_version_id",
+      "budget_total",
+      "budget_used",
+      "budget_remaining",
+      "budget_reset_date",
+    ]) {
       users.fields.removeByName(name)
     }
     app.save(users)

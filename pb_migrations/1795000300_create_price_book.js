@@ -12,7 +12,13 @@ migrate(
       fields: [
         { type: "text", name: "model", required: true, max: 200 },
         { type: "text", name: "provider", required: true, max: 100 },
-        { type: "select", name: "kind", required: true, maxSelect: 1, values: ["chat", "embedding", "image", "speech", "transcription", "other"] },
+        {
+          type: "select",
+          name: "kind",
+          required: true,
+          maxSelect: 1,
+          values: ["chat", "embedding", "image", "speech", "transcription", "other"],
+        },
         { type: "number", name: "version", required: true, onlyInt: true, min: 1 },
         { type: "date", name: "effective_from", required: true },
         // Integers in nano-EUR: per 1,000,000 tokens of a class, per image, per second, per 1,000,000 characters, per call.
@@ -55,7 +61,14 @@ migrate(
         app
           .db()
           .newQuery(
-            "CREATE TRIGGER " + table + "_no_" + verb.toLowerCase() + " BEFORE " + verb + " ON " + table +
+            "CREATE TRIGGER " +
+              table +
+              "_no_" +
+              verb.toLowerCase() +
+              " BEFORE " +
+              verb +
+              " ON " +
+              table +
               " BEGIN SELECT RAISE(ABORT, 'published prices are immutable: publish a new version'); END",
           )
           .execute()

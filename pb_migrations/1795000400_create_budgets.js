@@ -5,7 +5,11 @@ migrate(
     const active = "@request.auth.status = 'active'"
     const operator = active + " && @request.auth.role = 'operator'"
     const ownRows =
-      "(" + operator + ") || (@request.auth.tenant_id != '' && " + active + " && tenant_id = @request.auth.tenant_id" +
+      "(" +
+      operator +
+      ") || (@request.auth.tenant_id != '' && " +
+      active +
+      " && tenant_id = @request.auth.tenant_id" +
       " && (@request.auth.role = 'tenant_admin' || user_id = @request.auth.id))"
     const tenants = app.findCollectionByNameOrId("tenants")
     const users = app.findCollectionByNameOrId("users")
@@ -125,23 +129,45 @@ migrate(
     const run = (sql) => app.db().newQuery(sql).execute()
     for (const verb of ["UPDATE", "DELETE"]) {
       run(
-        "CREATE TRIGGER ledger_entries_no_" + verb.toLowerCase() + " BEFORE " + verb +
+        "CREATE TRIGGER ledger_entries_no_" +
+          verb.toLowerCase() +
+          " BEFORE " +
+          verb +
           " ON ledger_entries BEGIN SELECT RAISE(ABORT, 'ledger_entries is append-only: book a correction'); END",
       )
     }
     const projected = (b) =>
-      "budget_total = " + b + ".total_nano / 1e9, budget_used = " + b + ".used_nano / 1e9," +
-      " budget_remaining = (" + b + ".total_nano - " + b + ".used_nano) / 1e9, budget_reset_date = " + b + ".resets_at"
-    for (const [name, event] of [["insert", "INSERT ON budgets"], ["update", "UPDATE OF total_nano, used_nano, resets_at ON budgets"]]) {
+      "budget_total = " +
+      b +
+      ".total_nano / 1e9, budget_used = " +
+      b +
+      ".used_nano / 1e9," +
+      " budget_remaining = (" +
+      b +
+      ".total_nano - " +
+      b +
+      ".used_nano) / 1e9, budget_reset_date = " +
+      b +
+      ".resets_at"
+    for (const [name, event] of [
+      ["insert", "INSERT ON budgets"],
+      ["update", "UPDATE OF total_nano, used_nano, resets_at ON budgets"],
+    ]) {
       run(
-        "CREATE TRIGGER budgets_project_" + name + " AFTER " + event +
-          " WHEN new.scope = 'user' BEGIN UPDATE users SET " + projected("new") + " WHERE id = new.user_id; END",
+        "CREATE TRIGGER budgets_project_" +
+          name +
+          " AFTER " +
+          event +
+          " WHEN new.scope = 'user' BEGIN UPDATE users SET " +
+          projected("new") +
+          " WHERE id = new.user_id; END",
       )
     }
     // Whoever writes users.budget_* (a whole-record save carries stale values): the projection is put right at once.
     run(
       "CREATE TRIGGER users_project AFTER UPDATE OF budget_total, budget_used, budget_remaining, budget_reset_date ON users" +
-        " BEGIN UPDATE users SET " + projected("b") +
+        " BEGIN UPDATE users SET " +
+        projected("b") +
         " FROM (SELECT total_nano, used_nano, resets_at FROM budgets WHERE user_id = new.id AND scope = 'user') AS b" +
         " WHERE users.id = new.id AND (users.budget_used IS NOT b.used_nano / 1e9 OR users.budget_total IS NOT b.total_nano / 1e9" +
         " OR users.budget_remaining IS NOT (b.total_nano - b.used_nano) / 1e9 OR users.budget_reset_date IS NOT b.resets_at); END",

@@ -9,7 +9,8 @@ migrate(
     const integer = (name) => ({ type: "number", name, onlyInt: true })
     const text = (name, max) => ({ type: "text", name, max: max || 200 })
 
-    const ownRows = "(" + operator + ") || (" + ofTenant + " && (@request.auth.role = 'tenant_admin' || user_id = @request.auth.id))"
+    const ownRows =
+      "(" + operator + ") || (" + ofTenant + " && (@request.auth.role = 'tenant_admin' || user_id = @request.auth.id))"
     app.save(
       new Collection({
         type: "base",
@@ -67,7 +68,10 @@ migrate(
       app
         .db()
         .newQuery(
-          "CREATE TRIGGER usage_logs_no_" + verb.toLowerCase() + " BEFORE " + verb +
+          "CREATE TRIGGER usage_logs_no_" +
+            verb.toLowerCase() +
+            " BEFORE " +
+            verb +
             " ON usage_logs BEGIN SELECT RAISE(ABORT, 'usage_logs is append-only: book a correction'); END",
         )
         .execute()

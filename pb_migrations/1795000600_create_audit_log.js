@@ -5,7 +5,11 @@ migrate(
     const operator = active + " && @request.auth.role = 'operator'"
     const tenants = app.findCollectionByNameOrId("tenants")
     const readRule =
-      "(" + operator + ") || (@request.auth.tenant_id != '' && " + active + " && tenant_id = @request.auth.tenant_id && @request.auth.role = 'tenant_admin')"
+      "(" +
+      operator +
+      ") || (@request.auth.tenant_id != '' && " +
+      active +
+      " && tenant_id = @request.auth.tenant_id && @request.auth.role = 'tenant_admin')"
     app.save(
       new Collection({
         type: "base",
@@ -23,6 +27,7 @@ migrate(
         ],
         indexes: [
           "CREATE INDEX idx_audit_log_tenant ON audit_log (tenant_id, created)",
+          "CREATE UNIQUE INDEX idx_audit_log_ref ON audit_log (ref) WHERE ref != ''",
           "CREATE INDEX idx_audit_log_target ON audit_log (target, created)",
         ],
         listRule: readRule,
@@ -33,7 +38,10 @@ migrate(
       app
         .db()
         .newQuery(
-          "CREATE TRIGGER audit_log_no_" + verb.toLowerCase() + " BEFORE " + verb +
+          "CREATE TRIGGER audit_log_no_" +
+            verb.toLowerCase() +
+            " BEFORE " +
+            verb +
             " ON audit_log BEGIN SELECT RAISE(ABORT, 'audit_log is append-only'); END",
         )
         .execute()

@@ -25,7 +25,12 @@ export async function ensurePocketBase(say = (line) => console.error(line)) {
     await assertVersion(given, version, "POCKETBASE_BIN")
     return given
   }
-  const cached = path.join(root, ".cache", `pocketbase-${version}`, process.platform === "win32" ? "pocketbase.exe" : "pocketbase")
+  const cached = path.join(
+    root,
+    ".cache",
+    `pocketbase-${version}`,
+    process.platform === "win32" ? "pocketbase.exe" : "pocketbase",
+  )
   if (existsSync(cached)) return cached
   await mkdir(path.dirname(cached), { recursive: true })
   const reasons = []
@@ -138,7 +143,11 @@ export async function ensureTypes(binary) {
   if (existsSync(target)) return target
   const dir = path.join(root, ".cache", `types-${process.pid}`)
   try {
-    await run(binary, ["migrate", "history-sync", "--dir", dir, "--hooksDir", `${dir}/none`, "--migrationsDir", `${dir}/none`, "--dev=false"], { timeout: 30_000 })
+    await run(
+      binary,
+      ["migrate", "history-sync", "--dir", dir, "--hooksDir", `${dir}/none`, "--migrationsDir", `${dir}/none`, "--dev=false"],
+      { timeout: 30_000 },
+    )
     await mkdir(path.dirname(target), { recursive: true })
     await rename(path.join(dir, "types.d.ts"), target)
   } finally {

@@ -12,7 +12,11 @@ export function ensureDependencies() {
   const installed = path.join(root, "node_modules/.package-lock.json")
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(path.join(root, "package-lock.json")).mtimeMs) return
   console.error("Installing dependencies …")
-  execFileSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: root, stdio: ["ignore", "ignore", "inherit"], shell: process.platform === "win32" })
+  execFileSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
+    cwd: root,
+    stdio: ["ignore", "ignore", "inherit"],
+    shell: process.platform === "win32",
+  })
 }
 
 export function buildHooks() {
@@ -30,5 +34,10 @@ export async function prepare() {
 
 /** Runs one of the project's own tools and throws if it fails. */
 export function runTool(name, args, env = {}) {
-  execFileSync(path.join(root, "node_modules/.bin", name), args, { cwd: root, stdio: "inherit", env: { ...process.env, ...env }, shell: process.platform === "win32" })
+  execFileSync(path.join(root, "node_modules/.bin", name), args, {
+    cwd: root,
+    stdio: "inherit",
+    env: { ...process.env, ...env },
+    shell: process.platform === "win32",
+  })
 }

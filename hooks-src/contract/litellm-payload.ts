@@ -71,7 +71,9 @@ function cacheTokens(usage: Json, details: Json, input: number): Json {
 function isEstimated(payload: Json, usage: Json): boolean {
   const tokens = integer(payload.prompt_tokens) + integer(payload.completion_tokens)
   if (payload.status === "failure") return tokens > 0
-  return payload.stream === true && tokens > 0 && (usage.prompt_tokens_details === undefined || usage.prompt_tokens_details === null)
+  return (
+    payload.stream === true && tokens > 0 && (usage.prompt_tokens_details === undefined || usage.prompt_tokens_details === null)
+  )
 }
 
 function kindOf(callType: unknown): string {

@@ -3,7 +3,10 @@ import * as v from "valibot"
 import { ApiProblem } from "./error-codes"
 
 const reason = v.pipe(v.string(), v.trim(), v.minLength(3, "must say why, in at least 3 characters"), v.maxLength(500))
-const amount = v.pipe(v.string(), v.regex(/^-?\d{1,7}(\.\d{1,9})?$/, "must be EUR as a decimal string with at most nine places, such as \"10.50\""))
+const amount = v.pipe(
+  v.string(),
+  v.regex(/^-?\d{1,7}(\.\d{1,9})?$/, 'must be EUR as a decimal string with at most nine places, such as "10.50"'),
+)
 const isoTime = v.pipe(v.string(), v.isoTimestamp("must be an RFC 3339 time such as 2026-12-01T00:00:00Z"))
 const usd = v.pipe(v.string(), v.regex(/^\d{1,9}(\.\d{1,12})?$/, "must be a decimal string in USD ≥ 0"))
 
@@ -37,7 +40,11 @@ export type PriceEntry = v.InferOutput<typeof PriceEntry>
 
 /** POST /api/prices/publish: upstream prices in USD; the server makes sell prices of them with its rate and markup. */
 export const PublishPrices = v.object({
-  entries: v.pipe(v.array(PriceEntry), v.minLength(1, "must hold at least one price"), v.maxLength(500, "must hold at most 500 prices")),
+  entries: v.pipe(
+    v.array(PriceEntry),
+    v.minLength(1, "must hold at least one price"),
+    v.maxLength(500, "must hold at most 500 prices"),
+  ),
   source: v.optional(v.pipe(v.string(), v.maxLength(300)), ""),
   effective_from: v.optional(isoTime),
   dry_run: v.optional(v.boolean(), false),

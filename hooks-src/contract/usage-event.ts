@@ -85,7 +85,8 @@ function readEvent(raw: Raw, path: string, nowMs: number): UsageEvent {
   if (cacheRead + cacheWrite > tokensInput) {
     throw new Invalid(`${path}: tokens_cache_read + tokens_cache_write must be ≤ tokens_input, which counts the whole prompt`)
   }
-  if (cacheWrite1h > cacheWrite) throw new Invalid(`${path}.tokens_cache_write_1h must be ≤ tokens_cache_write, it is a part of it`)
+  if (cacheWrite1h > cacheWrite)
+    throw new Invalid(`${path}.tokens_cache_write_1h must be ≤ tokens_cache_write, it is a part of it`)
   const provider = id(raw, "provider", path)
   const model = id(raw, "model", path, true)
   return {

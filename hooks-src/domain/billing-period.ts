@@ -23,9 +23,14 @@ export function periodAt(atMs: number, anchorDay: number, midnight: LocalMidnigh
   return periodOfMonth(month, anchorDay, midnight)
 }
 
-/** The period that follows. */
+/**
+ * The period that follows: it begins where this one ends. After a move to the west (or of the anchor from the 30th to the
+ * 31st) the same local date begins a second time; its key is taken, so the period up to the next anchor is skipped.
+ */
 export function periodAfter(period: BillingPeriod, anchorDay: number, midnight: LocalMidnight): BillingPeriod {
-  return periodAt(period.endMs, anchorDay, midnight)
+  let next = periodAt(period.endMs, anchorDay, midnight)
+  if (next.key <= period.key) next = periodAt(next.endMs, anchorDay, midnight)
+  return { ...next, startMs: period.endMs }
 }
 
 function periodOfMonth(month: number, anchorDay: number, midnight: LocalMidnight): BillingPeriod {

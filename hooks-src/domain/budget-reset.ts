@@ -1,5 +1,5 @@
 /** Closing a period and opening the next: what expires, what is carried, what is granted. Decides only; writes nothing. */
-import { type CreditLot, burnLots } from "./credit-lots"
+import { burnLots, type CreditLot } from "./credit-lots"
 
 export interface ClosingBudget {
   /** "money" = a tenant row: an overrun is owed in the next period. "limit" = a user or key row: it is forgiven. */
@@ -30,7 +30,9 @@ export function closePeriod(budget: ClosingBudget): PeriodClose {
   const openNano = budget.lots.reduce((sum, lot) => sum + lot.openNano, 0)
   const remainingNano = budget.totalNano - budget.usedNano
   const { lots, overrunNano } = burnLots(budget.lots, openNano - remainingNano)
-  const carried = lots.filter((lot) => lot.kind === "credit" && lot.leftNano > 0 && (lot.expiresAt === "" || lot.expiresAt > budget.periodEnd))
+  const carried = lots.filter(
+    (lot) => lot.kind === "credit" && lot.leftNano > 0 && (lot.expiresAt === "" || lot.expiresAt > budget.periodEnd),
+  )
   const creditNano = carried.reduce((sum, lot) => sum + lot.leftNano, 0)
   // Corrections can leave more than the lots ever held; on a money row that is the customer's and goes on.
   const surplusNano = Math.max(0, remainingNano - openNano)

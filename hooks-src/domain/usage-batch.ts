@@ -1,8 +1,8 @@
 /** What a batch of usage events does: a verdict each, the rows to book, and what they move. Pure; the use case saves it. */
 import type { EventResult } from "../contract/error-codes"
-import { type ParsedEvent, type UsageEvent, countsOf } from "../contract/usage-event"
+import { countsOf, type ParsedEvent, type UsageEvent } from "../contract/usage-event"
 import { nanoToEur } from "./money"
-import { type PriceVersion, decidePrice } from "./pricing"
+import { decidePrice, type PriceVersion } from "./pricing"
 
 export interface UserFact {
   tenantId: string
@@ -109,11 +109,7 @@ function decideEvent(event: UsageEvent, facts: BatchFacts, seen: Map<string, Boo
   const row = buildRow(event, facts)
   const before = seen.get(event.eventId) ?? facts.existing.get(event.eventId)
   if (before) return compareWithBooked(row, before)
-  const price = decidePrice(
-    { ...event, counts: countsOf(event) },
-    facts.prices,
-    facts.wholeBook,
-  )
+  const price = decidePrice({ ...event, counts: countsOf(event) }, facts.prices, facts.wholeBook)
   row.costNano = price.costNano
   row.priceId = price.priceId
   row.priceStatus = price.status === "quarantined" ? "quarantined" : event.estimated || event.aborted ? "estimated" : "priced"
@@ -126,7 +122,12 @@ function decideEvent(event: UsageEvent, facts: BatchFacts, seen: Map<string, Boo
   }
   if (price.status === "quarantined") {
     decision.unpriced.push({ model: event.model, provider: event.provider, reason: price.reason })
-    return { ...result, verdict: "quarantined", code: "model_unpriced", message: `${price.reason}; booked at the dearest known price until one is published` }
+    return {
+      ...result,
+      verdict: "quarantined",
+      code: "model_unpriced",
+      message: `${price.reason}; booked at the dearest known price until one is published`,
+    }
   }
   return result
 }
@@ -138,14 +139,15 @@ function foreignOwner(event: UsageEvent, facts: BatchFacts): string | null {
   }
   const user = facts.users.get(event.userId)
   if (user && user.tenantId !== facts.tenantId) return "user_id belongs to another tenant"
-  const key = facts.apiKeys.get(event.apiKeyId)
-  if (key && key.tenantId !== facts.tenantId) return "api_key_id belongs to another tenant"
+  for (const name of [event.apiKeyId, event.apiKeyHash]) {
+    const key = facts.apiKeys.get(name)
+    if (key && key.tenantId !== facts.tenantId) return "the API key belongs to another tenant"
+  }
   return null
 }
 
 function buildRow(event: UsageEvent, facts: BatchFacts): UsageRow {
-  const byHash = event.apiKeyHash === "" ? undefined : facts.apiKeys.get(event.apiKeyHash)
-  const key = facts.apiKeys.get(event.apiKeyId) ?? (byHash?.tenantId === facts.tenantId ? byHash : undefined)
+  const key = facts.apiKeys.get(event.apiKeyId) ?? facts.apiKeys.get(event.apiKeyHash)
   const userId = event.userId === "" && key ? key.userId : event.userId
   const user = facts.users.get(userId)
   const budgetIds = [facts.tenantBudgetId]

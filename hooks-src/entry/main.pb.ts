@@ -3,8 +3,20 @@
 
 routerUse(new Middleware((e) => require(`${__hooks}/app.js`).aroundRequest(e), -99999, "cf_around_request"))
 
-routerAdd("POST", "/api/usage/events", (e) => require(`${__hooks}/app.js`).postUsageEvents(e), $apis.bodyLimit(4_194_304), $apis.skipSuccessActivityLog())
-routerAdd("POST", "/api/usage/litellm", (e) => require(`${__hooks}/app.js`).postUsageLitellm(e), $apis.bodyLimit(16_777_216), $apis.skipSuccessActivityLog())
+routerAdd(
+  "POST",
+  "/api/usage/events",
+  (e) => require(`${__hooks}/app.js`).postUsageEvents(e),
+  $apis.bodyLimit(4_194_304),
+  $apis.skipSuccessActivityLog(),
+)
+routerAdd(
+  "POST",
+  "/api/usage/litellm",
+  (e) => require(`${__hooks}/app.js`).postUsageLitellm(e),
+  $apis.bodyLimit(16_777_216),
+  $apis.skipSuccessActivityLog(),
+)
 routerAdd("GET", "/api/usage/cursor", (e) => require(`${__hooks}/app.js`).getUsageCursor(e), $apis.skipSuccessActivityLog())
 routerAdd("GET", "/api/usage/summary", (e) => require(`${__hooks}/app.js`).getUsageSummary(e))
 routerAdd("GET", "/api/budget", (e) => require(`${__hooks}/app.js`).getBudget(e))
@@ -12,10 +24,28 @@ routerAdd("GET", "/api/ready", (e) => require(`${__hooks}/app.js`).getReady(e), 
 routerAdd("POST", "/api/prices/publish", (e) => require(`${__hooks}/app.js`).postPricesPublish(e), $apis.bodyLimit(262_144))
 routerAdd("POST", "/api/budgets/{id}/adjust", (e) => require(`${__hooks}/app.js`).postBudgetAdjust(e), $apis.bodyLimit(262_144))
 routerAdd("POST", "/api/tenants/{id}/ingest-keys", (e) => require(`${__hooks}/app.js`).postIngestKey(e), $apis.bodyLimit(262_144))
-routerAdd("POST", "/api/ingest-keys/{id}/rotate", (e) => require(`${__hooks}/app.js`).postIngestKeyRotate(e), $apis.bodyLimit(262_144))
-routerAdd("POST", "/api/ingest-keys/{id}/revoke", (e) => require(`${__hooks}/app.js`).postIngestKeyRevoke(e), $apis.bodyLimit(262_144))
+routerAdd(
+  "POST",
+  "/api/ingest-keys/{id}/rotate",
+  (e) => require(`${__hooks}/app.js`).postIngestKeyRotate(e),
+  $apis.bodyLimit(262_144),
+)
+routerAdd(
+  "POST",
+  "/api/ingest-keys/{id}/revoke",
+  (e) => require(`${__hooks}/app.js`).postIngestKeyRevoke(e),
+  $apis.bodyLimit(262_144),
+)
 
-for (const path of ["/api/usage/events", "/api/usage/litellm", "/api/prices/publish", "/api/budgets/{id}/adjust", "/api/tenants/{id}/ingest-keys", "/api/ingest-keys/{id}/rotate", "/api/ingest-keys/{id}/revoke"]) {
+for (const path of [
+  "/api/usage/events",
+  "/api/usage/litellm",
+  "/api/prices/publish",
+  "/api/budgets/{id}/adjust",
+  "/api/tenants/{id}/ingest-keys",
+  "/api/ingest-keys/{id}/rotate",
+  "/api/ingest-keys/{id}/revoke",
+]) {
   for (const method of ["GET", "PUT", "PATCH", "DELETE"]) {
     routerAdd(method, path, (e) => require(`${__hooks}/app.js`).methodNotAllowed(e, "POST"))
   }
@@ -39,9 +69,37 @@ onRecordCreate((e) => require(`${__hooks}/app.js`).onUserSaved(e), "users")
 onRecordUpdate((e) => require(`${__hooks}/app.js`).onUserSaved(e), "users")
 onRecordDelete((e) => require(`${__hooks}/app.js`).refuseBookedDelete(e), "tenants", "users")
 
-onRecordCreateRequest((e) => require(`${__hooks}/app.js`).refuseMoneyWrite(e), "budgets", "credit_lots", "ledger_entries", "usage_logs", "model_prices", "model_costs", "ingest_keys", "audit_log")
-onRecordUpdateRequest((e) => require(`${__hooks}/app.js`).refuseMoneyWrite(e), "budgets", "credit_lots", "ledger_entries", "usage_logs", "model_prices", "model_costs", "audit_log")
-onRecordDeleteRequest((e) => require(`${__hooks}/app.js`).refuseMoneyWrite(e), "budgets", "credit_lots", "ledger_entries", "usage_logs", "model_prices", "model_costs", "audit_log")
+onRecordCreateRequest(
+  (e) => require(`${__hooks}/app.js`).refuseMoneyWrite(e),
+  "budgets",
+  "credit_lots",
+  "ledger_entries",
+  "usage_logs",
+  "model_prices",
+  "model_costs",
+  "ingest_keys",
+  "audit_log",
+)
+onRecordUpdateRequest(
+  (e) => require(`${__hooks}/app.js`).refuseMoneyWrite(e),
+  "budgets",
+  "credit_lots",
+  "ledger_entries",
+  "usage_logs",
+  "model_prices",
+  "model_costs",
+  "audit_log",
+)
+onRecordDeleteRequest(
+  (e) => require(`${__hooks}/app.js`).refuseMoneyWrite(e),
+  "budgets",
+  "credit_lots",
+  "ledger_entries",
+  "usage_logs",
+  "model_prices",
+  "model_costs",
+  "audit_log",
+)
 
 cronAdd("reset-due-budgets", "*/5 * * * *", () => require(`${__hooks}/app.js`).sweepResets())
 cronAdd("reprice-quarantined", "*/5 * * * *", () => require(`${__hooks}/app.js`).sweepQuarantine())

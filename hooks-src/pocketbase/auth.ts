@@ -1,8 +1,8 @@
 import { ApiProblem } from "../contract/error-codes"
 import { dbTime, fromDbTime, nowMs } from "./clock"
 import { transaction } from "./db"
-import { type IngestKey, findIngestKeyByHash, touchIngestKey } from "./stores/ingest-keys"
 import { header } from "./request"
+import { findIngestKeyByHash, type IngestKey, touchIngestKey } from "./stores/ingest-keys"
 
 /** Precise enough for "is this key still in use?", without a write for every request. */
 const LAST_USED_EVERY_MS = 60_000
@@ -16,7 +16,8 @@ export function requireIngestKey(e: core.RequestEvent, route: "events" | "litell
   if (!key) throw new ApiProblem("invalid_key", "this ingest key does not exist")
   if (key.status === "revoked") throw new ApiProblem("key_revoked", "this ingest key was revoked")
   const now = nowMs()
-  if (key.expiresAt !== "" && fromDbTime(key.expiresAt) <= now) throw new ApiProblem("key_expired", `this ingest key expired at ${key.expiresAt}`)
+  if (key.expiresAt !== "" && fromDbTime(key.expiresAt) <= now)
+    throw new ApiProblem("key_expired", `this ingest key expired at ${key.expiresAt}`)
   if (route !== "any" && key.route !== "any" && key.route !== route) {
     throw new ApiProblem("key_bound_to_other_route", `this ingest key is bound to /api/usage/${key.route}`)
   }

@@ -22,6 +22,7 @@ export function localMidnight(timezone: string): (date: string) => number {
 /** True if the host knows the zone: an unknown one answers like UTC on every date, which real zones do only if they are UTC. */
 export function validZone(timezone: string): boolean {
   if (timezone === "" || timezone === "UTC" || timezone.startsWith("Etc/")) return true
-  const differs = (date: string) => new DateTime(`${date} 00:00:00`, timezone).unix() !== new DateTime(`${date} 00:00:00`, "UTC").unix()
+  const differs = (date: string) =>
+    new DateTime(`${date} 00:00:00`, timezone).unix() !== new DateTime(`${date} 00:00:00`, "UTC").unix()
   return differs("2026-01-15") || differs("2026-07-15")
 }

@@ -22,7 +22,9 @@ export function readConfiguration(): { configuration: Configuration; problems: s
   else if (!/^\S+@\S+\.\S+$/.test(adminEmail)) problems.push("POCKETBASE_ADMIN_EMAIL is no e-mail address")
   if (adminPassword === "") problems.push("POCKETBASE_ADMIN_PASSWORD is empty")
   else if (isWeak(adminPassword, adminEmail)) {
-    problems.push(`POCKETBASE_ADMIN_PASSWORD is weak: at least ${MIN_PASSWORD} characters, 5 of them different, not the e-mail address`)
+    problems.push(
+      `POCKETBASE_ADMIN_PASSWORD is weak: at least ${MIN_PASSWORD} characters, 5 of them different, not the e-mail address`,
+    )
   }
   if (production) problems.push(...productionProblems())
   return { configuration: { production, adminEmail, adminPassword }, problems }
@@ -35,7 +37,8 @@ function productionProblems(): string[] {
   if (stripe.length === 1) problems.push(`${stripe[0]} is empty: set both Stripe variables or none`)
   if ($os.getenv("CF_CLOCK_OFFSET_MS") !== "") problems.push("CF_CLOCK_OFFSET_MS moves the clock and is for tests only")
   const sync = $os.getenv("CF_SQLITE_SYNCHRONOUS")
-  if (sync !== "" && sync !== "FULL") problems.push("CF_SQLITE_SYNCHRONOUS must be FULL or unset: anything less can lose acknowledged usage")
+  if (sync !== "" && sync !== "FULL")
+    problems.push("CF_SQLITE_SYNCHRONOUS must be FULL or unset: anything less can lose acknowledged usage")
   return problems
 }
 

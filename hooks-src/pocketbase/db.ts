@@ -22,7 +22,10 @@ export function execute(db: Db, sql: string, params: Params = {}): number {
  */
 export function transaction<T>(work: (tx: Db) => T, durable = true): T {
   const level = durable ? $os.getenv("CF_SQLITE_SYNCHRONOUS") || "FULL" : "NORMAL"
-  $app.nonconcurrentDB().newQuery(`PRAGMA synchronous=${level === "NORMAL" ? "NORMAL" : "FULL"}`).execute()
+  $app
+    .nonconcurrentDB()
+    .newQuery(`PRAGMA synchronous=${level === "NORMAL" ? "NORMAL" : "FULL"}`)
+    .execute()
   let result: T | undefined
   $app.runInTransaction((tx) => {
     result = work(tx)

@@ -24,7 +24,8 @@ export function answer(e: core.RequestEvent, work: () => unknown): void {
   try {
     body = work()
   } catch (thrown) {
-    return refuse(e, thrown)
+    refuse(e, thrown)
+    return
   }
   send(e, 200, body)
 }
@@ -36,7 +37,10 @@ function send(e: core.RequestEvent, status: number, body: unknown): void {
 }
 
 export function refuse(e: core.RequestEvent, thrown: unknown): void {
-  if (thrown instanceof ApiProblem) return problem(e, thrown.code, thrown.message, thrown.data)
+  if (thrown instanceof ApiProblem) {
+    problem(e, thrown.code, thrown.message, thrown.data)
+    return
+  }
   logError("request failed", { requestId: requestId(e), path: pathOf(e), error: String(thrown) })
   problem(e, "unavailable", "The request could not be processed right now. Nothing was changed; try again.")
 }
@@ -58,8 +62,8 @@ export function aroundRequest(e: core.RequestEvent): void {
     const status = (thrown as { value?: { status?: number } }).value?.status
     if (!isOwnPath(pathOf(e))) throw thrown
     const known = status === undefined ? undefined : HOST_PROBLEMS[status]
-    if (known) return problem(e, known[0], known[1])
-    refuse(e, thrown)
+    if (known) problem(e, known[0], known[1])
+    else refuse(e, thrown)
   }
 }
 

@@ -2,11 +2,11 @@ import { ApiProblem } from "../contract/error-codes"
 import { eurToNano, nanoToEur } from "../domain/money"
 import { type Caller, isOperator } from "../pocketbase/auth"
 import { dbTime, nowMs } from "../pocketbase/clock"
-import { newId, transaction } from "../pocketbase/db"
-import { insertAudit } from "../pocketbase/stores/audit-log"
-import { type BudgetRow, addTotal, findBudget } from "../pocketbase/stores/budgets"
+import { type Db, newId, transaction } from "../pocketbase/db"
+import { auditByRef, insertAudit } from "../pocketbase/stores/audit-log"
+import { addTotal, type BudgetRow, findBudget } from "../pocketbase/stores/budgets"
 import { insertLot } from "../pocketbase/stores/credit-lots"
-import { insertLedgerEntry, ledgerEntryByRef } from "../pocketbase/stores/ledger-entries"
+import { insertLedgerEntry } from "../pocketbase/stores/ledger-entries"
 import { bringUpToDate } from "./bring-budgets-up-to-date"
 
 export interface Adjustment {
@@ -34,37 +34,61 @@ export function adjustBudget(caller: Caller, adjustment: Adjustment): AdjustedBu
     const at = nowMs()
     const found = findBudget(tx, adjustment.budgetId)
     if (!found || !mayAdjust(caller, found)) throw new ApiProblem("not_found", "there is no such budget")
-    if (!isOperator(caller) && found.scope === "tenant") throw new ApiProblem("forbidden", "only an operator may adjust the tenant's money")
+    if (!isOperator(caller) && found.scope === "tenant") {
+      throw new ApiProblem("forbidden", "only an operator may adjust the tenant's money")
+    }
+    const ref = `adjust:${found.id}:${adjustment.idempotencyKey ?? newId(at)}`
+    const earlier = auditByRef<BookedAdjustment>(tx, ref)
+    if (earlier) return firstAnswer(earlier, amountNano, adjustment)
     bringUpToDate(tx, found.tenantId, at)
     const budget = findBudget(tx, found.id) as BudgetRow
-    const ref = `adjust:${budget.id}:${adjustment.idempotencyKey ?? newId(at)}`
-    const earlier = ledgerEntryByRef(tx, "adjustment", ref)
-    if (earlier) {
-      if (earlier.amountNano !== amountNano || earlier.reason !== adjustment.reason) {
-        throw new ApiProblem("conflict", "this idempotency_key was used with another amount or reason", { path: "idempotency_key" })
-      }
-      return view(budget, amountNano)
-    }
-    const after = { ...budget, totalNano: budget.totalNano + amountNano }
-    const now = dbTime(at)
-    const scope = { budgetId: budget.id, tenantId: budget.tenantId, userId: budget.userId }
-    insertLedgerEntry(
-      tx,
-      {
-        ...scope, kind: "adjustment", ref, amountNano, balanceAfterNano: after.totalNano - after.usedNano,
-        periodKey: budget.periodKey, actor: caller.actor, reason: adjustment.reason,
-      },
-      now,
-      at,
-    )
-    if (amountNano > 0) {
-      insertLot(tx, { ...scope, kind: "credit", sourceRef: ref, amountNano, expiresAt: expiryOf(adjustment.expires, budget, at) }, now, at)
-    }
-    addTotal(tx, budget.id, amountNano, now)
-    const audit = { tenantId: budget.tenantId, actor: caller.actor, action: "budget.adjust", target: budget.id, reason: adjustment.reason, ref }
-    insertAudit(tx, { ...audit, before: { total: nanoToEur(budget.totalNano) }, after: { total: nanoToEur(after.totalNano) } }, now, at)
-    return view(after, amountNano)
+    return book(tx, caller, budget, amountNano, ref, adjustment, at)
   })
+}
+
+/** What the audit log keeps of an adjustment: enough to give the first answer again. */
+interface BookedAdjustment {
+  answer: AdjustedBudget
+  amountNano: number
+  reason: string
+  expires: string
+}
+
+function firstAnswer(earlier: BookedAdjustment, amountNano: number, adjustment: Adjustment): AdjustedBudget {
+  const same =
+    earlier.amountNano === amountNano && earlier.reason === adjustment.reason && earlier.expires === (adjustment.expires ?? "")
+  if (same) return earlier.answer
+  throw new ApiProblem("conflict", "this idempotency_key was used with another amount, reason or expiry", {
+    path: "idempotency_key",
+  })
+}
+
+function book(
+  tx: Db,
+  caller: Caller,
+  budget: BudgetRow,
+  amountNano: number,
+  ref: string,
+  adjustment: Adjustment,
+  at: number,
+): AdjustedBudget {
+  const { reason } = adjustment
+  const now = dbTime(at)
+  const after = { ...budget, totalNano: budget.totalNano + amountNano }
+  const answer = view(after, amountNano)
+  const scope = { budgetId: budget.id, tenantId: budget.tenantId, userId: budget.userId }
+  const balanceAfterNano = after.totalNano - after.usedNano
+  const entry = { ...scope, kind: "adjustment" as const, ref, amountNano, balanceAfterNano, periodKey: budget.periodKey }
+  insertLedgerEntry(tx, { ...entry, actor: caller.actor, reason }, now, at)
+  if (amountNano > 0) {
+    const expiresAt = expiryOf(adjustment.expires, budget, at)
+    insertLot(tx, { ...scope, kind: "credit", sourceRef: ref, amountNano, expiresAt }, now, at)
+  }
+  addTotal(tx, budget.id, amountNano, now)
+  const booked: BookedAdjustment = { answer, amountNano, reason, expires: adjustment.expires ?? "" }
+  const audit = { tenantId: budget.tenantId, actor: caller.actor, action: "budget.adjust", target: budget.id, reason, ref }
+  insertAudit(tx, { ...audit, before: { total: nanoToEur(budget.totalNano) }, after: booked }, now, at)
+  return answer
 }
 
 function mayAdjust(caller: Caller, budget: BudgetRow): boolean {

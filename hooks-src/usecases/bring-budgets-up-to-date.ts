@@ -1,12 +1,21 @@
 import { type BillingPeriod, periodAfter, periodAt } from "../domain/billing-period"
-import { burnLots } from "../domain/credit-lots"
 import { closePeriod } from "../domain/budget-reset"
+import { burnLots } from "../domain/credit-lots"
 import { dbTime, fromDbTime, localMidnight, nowMs } from "../pocketbase/clock"
 import { type Db, newId, transaction } from "../pocketbase/db"
-import { type BudgetRow, addTotal, dueTenants, findBudget, insertBudget, moveToPeriod, tenantBudgets } from "../pocketbase/stores/budgets"
+import { error } from "../pocketbase/log"
+import {
+  addTotal,
+  type BudgetRow,
+  dueTenants,
+  findBudget,
+  insertBudget,
+  moveToPeriod,
+  tenantBudgets,
+} from "../pocketbase/stores/budgets"
 import { budgetsWithDueLots, closeLotsOfBudget, insertLot, lotsOfBudget, setLot } from "../pocketbase/stores/credit-lots"
-import { type LedgerKind, insertLedgerEntry } from "../pocketbase/stores/ledger-entries"
-import { type Seat, type TenantFacts, findTenant, seatsOfTenant } from "../pocketbase/stores/seats"
+import { insertLedgerEntry, type LedgerKind } from "../pocketbase/stores/ledger-entries"
+import { findTenant, type Seat, seatsOfTenant, type TenantFacts } from "../pocketbase/stores/seats"
 
 /** No event older than 60 days is booked, so periods further back than this can never be asked about again. */
 const PERIODS_REPLAYED = 3
@@ -63,7 +72,15 @@ function allowanceOf(budget: BudgetRow, tenant: TenantFacts, seats: Seat[]): num
   return tenantAllows(tenant) ? (seats.find((seat) => seat.userId === budget.userId)?.allowanceNano ?? 0) : 0
 }
 
-function openBudget(tx: Db, scope: "tenant" | "user", tenantId: string, userId: string, period: BillingPeriod, allowanceNano: number, now: number): void {
+function openBudget(
+  tx: Db,
+  scope: "tenant" | "user",
+  tenantId: string,
+  userId: string,
+  period: BillingPeriod,
+  allowanceNano: number,
+  now: number,
+): void {
   const budget: BudgetRow = {
     id: newId(now),
     scope,
@@ -88,7 +105,13 @@ function grantAllowance(tx: Db, budget: BudgetRow, periodKey: string, now: numbe
   const ref = `${budget.id}:${periodKey}`
   writeEntry(tx, budget, "reset", ref, budget.allowanceNano, periodKey, budget.totalNano, "allowance of the period", now)
   if (budget.allowanceNano > 0) {
-    const lot = { ...scopeOf(budget), kind: "allowance" as const, sourceRef: `reset:${ref}`, amountNano: budget.allowanceNano, expiresAt: budget.resetsAt }
+    const lot = {
+      ...scopeOf(budget),
+      kind: "allowance" as const,
+      sourceRef: `reset:${ref}`,
+      amountNano: budget.allowanceNano,
+      expiresAt: budget.resetsAt,
+    }
     insertLot(tx, lot, dbTime(now), now)
   }
 }
@@ -97,8 +120,23 @@ function scopeOf(budget: BudgetRow) {
   return { budgetId: budget.id, tenantId: budget.tenantId, userId: budget.userId }
 }
 
-function writeEntry(tx: Db, budget: BudgetRow, kind: LedgerKind, ref: string, amountNano: number, periodKey: string, balanceAfterNano: number, reason: string, now: number): void {
-  insertLedgerEntry(tx, { ...scopeOf(budget), kind, ref, amountNano, balanceAfterNano, periodKey, actor: "system", reason }, dbTime(now), now)
+function writeEntry(
+  tx: Db,
+  budget: BudgetRow,
+  kind: LedgerKind,
+  ref: string,
+  amountNano: number,
+  periodKey: string,
+  balanceAfterNano: number,
+  reason: string,
+  now: number,
+): void {
+  insertLedgerEntry(
+    tx,
+    { ...scopeOf(budget), kind, ref, amountNano, balanceAfterNano, periodKey, actor: "system", reason },
+    dbTime(now),
+    now,
+  )
 }
 
 /** Closes the old period with entries that bring its balance to zero, and opens the next one. Mutates `budget` to match. */
@@ -130,7 +168,17 @@ function resetBudget(tx: Db, budget: BudgetRow, next: BillingPeriod, allowanceNa
   })
   moveToPeriod(tx, budget, dbTime(now))
   if (close.carryNano !== 0) {
-    writeEntry(tx, budget, "carry_over", `${budget.id}:${next.key}:in`, close.carryNano, next.key, close.carryNano, `carried from ${old}`, now)
+    writeEntry(
+      tx,
+      budget,
+      "carry_over",
+      `${budget.id}:${next.key}:in`,
+      close.carryNano,
+      next.key,
+      close.carryNano,
+      `carried from ${old}`,
+      now,
+    )
   }
   grantAllowance(tx, budget, next.key, now)
 }
@@ -141,7 +189,9 @@ export function expireDueLots(tx: Db, budgetId: string, now: number): void {
   if (!budget) return
   const lots = lotsOfBudget(tx, budgetId)
   const openNano = lots.reduce((sum, lot) => sum + lot.openNano, 0)
-  const due = new Set(lots.filter((lot) => lot.state === "open" && lot.expiresAt !== "" && fromDbTime(lot.expiresAt) <= now).map((lot) => lot.id))
+  const due = new Set(
+    lots.filter((lot) => lot.state === "open" && lot.expiresAt !== "" && fromDbTime(lot.expiresAt) <= now).map((lot) => lot.id),
+  )
   let balance = budget.totalNano - budget.usedNano
   for (const lot of burnLots(lots, openNano - balance).lots) {
     if (!due.has(lot.id)) continue
@@ -157,8 +207,17 @@ export function expireDueLots(tx: Db, budgetId: string, now: number): void {
 export function resetDueBudgets(): { tenants: number; lots: number } {
   const now = nowMs()
   const tenants = dueTenants($app, dbTime(now))
-  for (const tenantId of tenants) bringTenantUpToDate(tenantId)
+  for (const tenantId of tenants) attempt(tenantId, () => bringTenantUpToDate(tenantId))
   const budgets = budgetsWithDueLots($app, dbTime(now))
-  for (const budgetId of budgets) transaction((tx) => expireDueLots(tx, budgetId, now))
+  for (const budgetId of budgets) attempt(budgetId, () => transaction((tx) => expireDueLots(tx, budgetId, now)))
   return { tenants: tenants.length, lots: budgets.length }
+}
+
+/** One tenant whose books cannot be closed must not keep all that come after it from their reset. */
+function attempt(id: string, work: () => void): void {
+  try {
+    work()
+  } catch (thrown) {
+    error("sweep failed", { id, error: String(thrown) })
+  }
 }

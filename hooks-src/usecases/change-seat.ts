@@ -1,7 +1,7 @@
 import { upgradeGrantNano } from "../domain/seat-change"
 import { dbTime, fromDbTime, nowMs } from "../pocketbase/clock"
 import type { Db } from "../pocketbase/db"
-import { type BudgetRow, addTotal, budgetsOfUser, setAllowance, tenantBudget } from "../pocketbase/stores/budgets"
+import { addTotal, type BudgetRow, budgetsOfUser, setAllowance, tenantBudget } from "../pocketbase/stores/budgets"
 import { insertLot } from "../pocketbase/stores/credit-lots"
 import { insertLedgerEntry } from "../pocketbase/stores/ledger-entries"
 import { findTenant, seatsOfTenant } from "../pocketbase/stores/seats"
@@ -30,14 +30,30 @@ export function changeSeat(tx: Db, tenantId: string, userId: string): void {
   setAllowance(tx, own.id, afterNano)
 }
 
-function grant(tx: Db, budget: BudgetRow, tenant: BudgetRow, userId: string, beforeNano: number, afterNano: number, now: number): void {
+function grant(
+  tx: Db,
+  budget: BudgetRow,
+  tenant: BudgetRow,
+  userId: string,
+  beforeNano: number,
+  afterNano: number,
+  now: number,
+): void {
   const coversFromMs = Math.max(fromDbTime(tenant.periodStart), fromDbTime(tenant.created))
   const amountNano = upgradeGrantNano({ beforeNano, afterNano, nowMs: now, coversFromMs, endMs: fromDbTime(budget.resetsAt) })
   if (amountNano === 0) return
   const scope = { budgetId: budget.id, tenantId: budget.tenantId, userId: budget.userId }
   const ref = `seat:${budget.id}:${userId}:${budget.periodKey}:${beforeNano}-${afterNano}`
   const balanceAfterNano = budget.totalNano - budget.usedNano + amountNano
-  const entry = { ...scope, kind: "grant" as const, ref, amountNano, balanceAfterNano, periodKey: budget.periodKey, actor: "system" }
+  const entry = {
+    ...scope,
+    kind: "grant" as const,
+    ref,
+    amountNano,
+    balanceAfterNano,
+    periodKey: budget.periodKey,
+    actor: "system",
+  }
   insertLedgerEntry(tx, { ...entry, reason: "seat added or upgraded, pro rata by days" }, dbTime(now), now)
   insertLot(tx, { ...scope, kind: "allowance", sourceRef: ref, amountNano, expiresAt: budget.resetsAt }, dbTime(now), now)
   addTotal(tx, budget.id, amountNano, dbTime(now))

@@ -1,9 +1,9 @@
 import { splitLateCost } from "../domain/budget-reset"
 import { toSafeNumber } from "../domain/money"
-import { type UsageRow, chargesByBudget } from "../domain/usage-batch"
+import { chargesByBudget, type UsageRow } from "../domain/usage-batch"
 import { type Db, newId } from "../pocketbase/db"
 import { addTotal, findBudget } from "../pocketbase/stores/budgets"
-import { type LedgerKind, expiredInPeriod, insertLedgerEntry } from "../pocketbase/stores/ledger-entries"
+import { expiredInPeriod, insertLedgerEntry, type LedgerKind } from "../pocketbase/stores/ledger-entries"
 
 /**
  * Usage of a closed period eats what expired there; only the excess is charged to the tenant's current period. On limits
@@ -19,7 +19,16 @@ export function chargeLateUsage(tx: Db, tenantId: string, currentKey: string, ro
   })
 }
 
-function chargeBudget(tx: Db, tenantId: string, budgetId: string, periodKey: string, currentKey: string, costNano: number, now: string, at: number): void {
+function chargeBudget(
+  tx: Db,
+  tenantId: string,
+  budgetId: string,
+  periodKey: string,
+  currentKey: string,
+  costNano: number,
+  now: string,
+  at: number,
+): void {
   const budget = findBudget(tx, budgetId)
   if (!budget || budget.periodKey !== currentKey) throw new Error("stale facts")
   const { fromExpiredNano, excessNano } = splitLateCost(costNano, expiredInPeriod(tx, budgetId, periodKey))
@@ -29,10 +38,25 @@ function chargeBudget(tx: Db, tenantId: string, budgetId: string, periodKey: str
     const scope = { budgetId, tenantId, userId: budget.userId }
     insertLedgerEntry(tx, { ...scope, kind, ref, amountNano, balanceAfterNano, periodKey: key, actor: "system", reason }, now, at)
   }
-  if (fromExpiredNano > 0) book("expiry", "expired", fromExpiredNano, periodKey, fromExpiredNano - costNano, "late usage, paid by what had expired")
+  if (fromExpiredNano > 0)
+    book("expiry", "expired", fromExpiredNano, periodKey, fromExpiredNano - costNano, "late usage, paid by what had expired")
   if (excessNano === 0) return
-  book("late_usage", "excess", excessNano, periodKey, 0, budget.policy === "money" ? `charged to ${currentKey}` : "forgiven on a limit")
+  book(
+    "late_usage",
+    "excess",
+    excessNano,
+    periodKey,
+    0,
+    budget.policy === "money" ? `charged to ${currentKey}` : "forgiven on a limit",
+  )
   if (budget.policy !== "money") return
-  book("late_usage", "charge", -excessNano, currentKey, budget.totalNano - budget.usedNano - excessNano, `late usage of ${periodKey}`)
+  book(
+    "late_usage",
+    "charge",
+    -excessNano,
+    currentKey,
+    budget.totalNano - budget.usedNano - excessNano,
+    `late usage of ${periodKey}`,
+  )
   addTotal(tx, budgetId, -excessNano, now)
 }

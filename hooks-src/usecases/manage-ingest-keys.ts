@@ -34,11 +34,13 @@ export function rotateIngestKey(caller: Caller, id: string, overlapHours: number
     const old = findIngestKey(tx, id)
     if (!old) throw new ApiProblem("not_found", "there is no such ingest key")
     if (old.status !== "active") throw new ApiProblem("conflict", "a revoked ingest key cannot be rotated")
-    const expiresAt = dbTime(nowMs() + overlapHours * HOUR_MS)
+    const overlap = dbTime(nowMs() + overlapHours * HOUR_MS)
+    // A key that is already running out keeps its end: rotating it again must not lengthen its life.
+    const expiresAt = old.expiresAt !== "" && old.expiresAt < overlap ? old.expiresAt : overlap
     expireIngestKey(tx, id, expiresAt)
     const issued = issue(tx, old.tenantId, old.name, old.route)
     audit(tx, caller, "ingest_key.rotate", old.tenantId, id, { replaced_by: issued.id, expires_at: expiresAt })
-    return { ...issued, old_key_expires_at: expiresAt }
+    return { ...issued, old_key_expires_at: expiresAt.replace(" ", "T") }
   })
 }
 
@@ -57,7 +59,16 @@ function issue(tx: Db, tenantId: string, name: string, route: string): IssuedKey
   const now = nowMs()
   const key = `cfi_${$security.randomStringWithAlphabet(43, SECRET_ALPHABET)}`
   const id = newId(now)
-  insertIngestKey(tx, { id, tenantId, name, route, hash: $security.sha256(key), prefix: key.slice(0, 8), last4: key.slice(-4), now: dbTime(now) })
+  insertIngestKey(tx, {
+    id,
+    tenantId,
+    name,
+    route,
+    hash: $security.sha256(key),
+    prefix: key.slice(0, 8),
+    last4: key.slice(-4),
+    now: dbTime(now),
+  })
   return { id, key, name, route }
 }
 

@@ -1,4 +1,6 @@
 import { type Configuration, readConfiguration } from "../pocketbase/configuration"
+import { error as logError } from "../pocketbase/log"
+import { resetDueBudgets } from "./bring-budgets-up-to-date"
 
 /**
  * Before the server listens: check the configuration and the clock's zones, migrate, and make sure that the superuser (raw
@@ -7,11 +9,22 @@ import { type Configuration, readConfiguration } from "../pocketbase/configurati
 export function prepareStart(): void {
   const { configuration, problems } = readConfiguration()
   const berlin = new DateTime("2026-01-15 00:00:00", "Europe/Berlin").unix()
-  if (berlin === new DateTime("2026-01-15 00:00:00", "UTC").unix()) problems.push("no time zone data found (install tzdata): every reset would happen at UTC midnight")
+  if (berlin === new DateTime("2026-01-15 00:00:00", "UTC").unix())
+    problems.push("no time zone data found (install tzdata): every reset would happen at UTC midnight")
   if (problems.length > 0) throw new Error(`the configuration is not usable:\n  - ${problems.join("\n  - ")}`)
   $app.runAllMigrations()
   ensureSuperuser(configuration)
   ensureOperator(configuration)
+  catchUp()
+}
+
+/** Resets that came due while the server was down. A failure here must not keep calls from being booked: the cron tries again. */
+function catchUp(): void {
+  try {
+    resetDueBudgets()
+  } catch (thrown) {
+    logError("the reset sweep at the start failed", { error: String(thrown) })
+  }
 }
 
 function ensureSuperuser({ adminEmail, adminPassword }: Configuration): void {
@@ -26,9 +39,14 @@ function ensureSuperuser({ adminEmail, adminPassword }: Configuration): void {
 function ensureOperator({ adminEmail, adminPassword }: Configuration): void {
   const found = findByEmail("users", adminEmail)
   const record = found ?? new Record($app.findCollectionByNameOrId("users"))
-  const right = !record.isNew() && record.validatePassword(adminPassword) && record.getString("role") === "operator" && record.getString("status") === "active"
+  const right =
+    !record.isNew() &&
+    record.validatePassword(adminPassword) &&
+    record.getString("role") === "operator" &&
+    record.getString("status") === "active"
   if (right) return
-  if (found && found.getString("tenant_id") !== "") throw new Error(`POCKETBASE_ADMIN_EMAIL ${adminEmail} is a user of a tenant: operators have an address of their own`)
+  if (found && found.getString("tenant_id") !== "")
+    throw new Error(`POCKETBASE_ADMIN_EMAIL ${adminEmail} is a user of a tenant: operators have an address of their own`)
   record.setEmail(adminEmail)
   record.setVerified(true)
   record.setPassword(adminPassword)

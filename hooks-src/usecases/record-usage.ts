@@ -2,8 +2,8 @@ import type { EventResult } from "../contract/error-codes"
 import type { ParsedEvent, UsageEvent } from "../contract/usage-event"
 import { periodAt } from "../domain/billing-period"
 import { advanceCursor } from "../domain/ingest-cursor"
-import { type PriceVersion, modelNames } from "../domain/pricing"
-import { type BatchDecision, type BatchFacts, type UsageRow, chargesByBudget, decideBatch } from "../domain/usage-batch"
+import { modelNames, type PriceVersion } from "../domain/pricing"
+import { type BatchDecision, type BatchFacts, chargesByBudget, decideBatch, type UsageRow } from "../domain/usage-batch"
 import { dbTime, fromDbTime, localMidnight, nowMs } from "../pocketbase/clock"
 import { type Db, transaction } from "../pocketbase/db"
 import { warn } from "../pocketbase/log"
@@ -66,7 +66,13 @@ function loadFacts(key: IngestKey, parsed: ParsedEvent[], withExisting: boolean)
   const events: UsageEvent[] = []
   for (const item of parsed) if (item.ok) events.push(item.event)
   const distinct = (pick: (event: UsageEvent) => string) => [...new Set(events.map(pick))].filter((value) => value !== "")
-  const stored = ingestFacts($app, key.tenantId, distinct((e) => e.userId), distinct((e) => e.apiKeyId), distinct((e) => e.apiKeyHash))
+  const stored = ingestFacts(
+    $app,
+    key.tenantId,
+    distinct((e) => e.userId),
+    distinct((e) => e.apiKeyId),
+    distinct((e) => e.apiKeyHash),
+  )
   const budget = stored.tenantBudget
   if (!budget || fromDbTime(budget.resetsAt) <= now) return null
   for (const user of stored.users) {
@@ -84,7 +90,13 @@ function loadFacts(key: IngestKey, parsed: ParsedEvent[], withExisting: boolean)
     closedPeriodKey: (atMs) => periodAt(atMs, key.anchorDay, midnight).key,
     users: new Map(stored.users.map((user) => [user.id, user])),
     apiKeys,
-    existing: withExisting ? existingEvents($app, key.tenantId, events.map((e) => e.eventId)) : new Map(),
+    existing: withExisting
+      ? existingEvents(
+          $app,
+          key.tenantId,
+          events.map((e) => e.eventId),
+        )
+      : new Map(),
     prices: versionsOfModels($app, names),
     wholeBook: () => {
       book ??= wholeBook($app, dbTime(now))

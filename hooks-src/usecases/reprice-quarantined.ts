@@ -5,7 +5,7 @@ import { type Db, newId, transaction } from "../pocketbase/db"
 import { addUsed, budgetsOfUser, tenantBudget } from "../pocketbase/stores/budgets"
 import { liftBlocks } from "../pocketbase/stores/model-blocks"
 import { versionsOfModels } from "../pocketbase/stores/model-prices"
-import { type QuarantinedUsage, insertCorrection, quarantinedModels, quarantinedUsage } from "../pocketbase/stores/usage-logs"
+import { insertCorrection, type QuarantinedUsage, quarantinedModels, quarantinedUsage } from "../pocketbase/stores/usage-logs"
 import { bringUpToDate } from "./bring-budgets-up-to-date"
 
 /**
@@ -19,29 +19,34 @@ export function repriceQuarantined(tx: Db, models: string[], nowMs: number): num
   let settled = 0
   for (let batch = quarantinedUsage(tx, stored); batch.length > 0; batch = quarantinedUsage(tx, stored)) {
     const before = settled
-    for (const row of batch) if (settle(tx, row, versions, nowMs)) settled += 1
+    // Thousands of ids of the same millisecond would collide sooner or later: each has a moment of its own.
+    for (const row of batch) if (settle(tx, row, versions, nowMs, newId(nowMs + settled))) settled += 1
     if (settled === before) break
   }
   liftBlocks(tx, stored, dbTime(nowMs))
   return settled
 }
 
-function settle(tx: Db, row: QuarantinedUsage, versions: PriceVersion[], nowMs: number): boolean {
+function settle(tx: Db, row: QuarantinedUsage, versions: PriceVersion[], nowMs: number, id: string): boolean {
   const counts = countsOf(row as unknown as UsageEvent)
-  const price = decidePrice({ ...row, timestampMs: fromDbTime(row.timestamp), counts }, versions, () => [])
+  const decide = (timestampMs: number) => decidePrice({ ...row, timestampMs, counts }, versions, () => [])
+  let price = decide(fromDbTime(row.timestamp))
+  // The version of that time may be the very one that lacks a rate: then the one that adds it settles the row.
+  if (price.status !== "priced") price = decide(nowMs)
   if (price.status !== "priced") return false
   bringUpToDate(tx, row.tenantId, nowMs)
   const budget = tenantBudget(tx, row.tenantId)
   if (!budget) throw new Error(`tenant ${row.tenantId} has no budget`)
   const delta = price.costNano - row.costNano
-  insertCorrection(tx, row, delta, price.priceId, budget.periodKey, dbTime(nowMs), newId(nowMs))
+  insertCorrection(tx, row, delta, price.priceId, budget.periodKey, dbTime(nowMs), id)
   if (delta !== 0) {
     const charges = new Map(
       budgetsOfUser(tx, row.tenantId, row.bookedUserId)
         .filter((b) => b.scope !== "api_key" || b.apiKeyId === row.apiKeyId)
         .map((b) => [b.id, BigInt(delta)]),
     )
-    if (addUsed(tx, charges, budget.periodKey, dbTime(nowMs)) !== charges.size) throw new Error("a budget is in another period than its tenant")
+    if (addUsed(tx, charges, budget.periodKey, dbTime(nowMs)) !== charges.size)
+      throw new Error("a budget is in another period than its tenant")
   }
   return true
 }
@@ -50,6 +55,17 @@ function settle(tx: Db, row: QuarantinedUsage, versions: PriceVersion[], nowMs: 
 export function repriceDueQuarantine(nowMs: number): number {
   const models = quarantinedModels($app)
   if (models.length === 0) return 0
-  const known = versionsOfModels($app, models.flatMap((model) => modelNames(model, "")))
-  return known.length === 0 ? 0 : transaction((tx) => repriceQuarantined(tx, known.map((version) => version.model), nowMs))
+  const known = versionsOfModels(
+    $app,
+    models.flatMap((model) => modelNames(model, "")),
+  )
+  return known.length === 0
+    ? 0
+    : transaction((tx) =>
+        repriceQuarantined(
+          tx,
+          known.map((version) => version.model),
+          nowMs,
+        ),
+      )
 }

@@ -17,7 +17,8 @@ export interface SummaryQuery {
 /** Usage by day, model or user. A member sees the own rows, a tenant admin the tenant's, an operator any tenant's. */
 export function summarizeUsage(caller: Caller, query: SummaryQuery) {
   const group = query.group === "" ? "day" : query.group
-  if (!["day", "model", "user"].includes(group)) throw new ApiProblem("invalid_field", "group must be one of day, model, user", { path: "group" })
+  if (!["day", "model", "user"].includes(group))
+    throw new ApiProblem("invalid_field", "group must be one of day, model, user", { path: "group" })
   const filter = filterFor(caller, query)
   const rows = usageSummary($app, group as SummaryGroup, filter)
   const total = usageSummary($app, "total", filter)[0]
@@ -34,7 +35,8 @@ export function summarizeUsage(caller: Caller, query: SummaryQuery) {
 function filterFor(caller: Caller, query: SummaryQuery): SummaryFilter {
   const tenantId = isOperator(caller) ? query.tenantId : caller.tenantId
   if (caller.role === "sales") throw new ApiProblem("forbidden", "sales does not see usage")
-  if (tenantId === "") throw new ApiProblem("invalid_field", "tenant_id is missing: an operator says whose usage", { path: "tenant_id" })
+  if (tenantId === "")
+    throw new ApiProblem("invalid_field", "tenant_id is missing: an operator says whose usage", { path: "tenant_id" })
   if (query.tenantId !== "" && query.tenantId !== tenantId) throw new ApiProblem("forbidden", "this is another tenant's usage")
   const userId = caller.role === "member" ? caller.id : ""
   if (query.from === "" && query.to === "") {

@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest";
-import { eur, renderChanges } from "./changes-table.mjs";
+import { describe, expect, it } from "vitest"
+import { eur, renderChanges } from "./changes-table.mjs"
 
 describe("the table of changes", () => {
   it.each([
@@ -11,8 +11,8 @@ describe("the table of changes", () => {
     [1.5, "?"],
     ["1", "?"],
   ])("%s nano-EUR prints as %s", (nano, expected) => {
-    expect(eur(nano)).toBe(expected);
-  });
+    expect(eur(nano)).toBe(expected)
+  })
 
   it("shows before and after for the classes that differ, and counts the rest", () => {
     const text = renderChanges(
@@ -38,7 +38,7 @@ describe("the table of changes", () => {
         { model: "same", provider: "q", status: "unchanged", before: { input: 1 }, after: { input: 1 } },
       ],
       3,
-    );
+    )
     expect(text.split("\n").map((line) => line.trim().split(/ {2,}/))).toEqual([
       ["EUR per 1,000,000 tokens; other units as named"],
       [""],
@@ -50,6 +50,6 @@ describe("the table of changes", () => {
       ["cache_read", "0.007", "-"],
       [""],
       ["1 new, 1 changed, 1 unchanged, 3 skipped"],
-    ]);
-  });
-});
+    ])
+  })
+})

@@ -8,13 +8,13 @@
  * @throws {RangeError} on anything else
  */
 export function decimal(value, shift) {
-  const text = typeof value === "number" ? value.toPrecision(15) : String(value).trim();
-  const parts = /^(\d+)(?:\.(\d+))?(?:e([+-]?\d{1,2}))?$/i.exec(text);
-  if (!parts) throw new RangeError(`not a price: ${JSON.stringify(value)}`);
-  const [, whole = "", fraction = "", exponent = "0"] = parts;
-  const digits = BigInt(whole + fraction);
-  const places = fraction.length - Number(exponent) - shift;
-  if (places <= 0) return (digits * 10n ** BigInt(-places)).toString();
-  const padded = digits.toString().padStart(places + 1, "0");
-  return `${padded.slice(0, -places)}.${padded.slice(-places)}`.replace(/\.?0+$/, "");
+  const text = typeof value === "number" ? value.toPrecision(15) : String(value).trim()
+  const parts = /^(\d+)(?:\.(\d+))?(?:e([+-]?\d{1,2}))?$/i.exec(text)
+  if (!parts) throw new RangeError(`not a price: ${JSON.stringify(value)}`)
+  const [, whole = "", fraction = "", exponent = "0"] = parts
+  const digits = BigInt(whole + fraction)
+  const places = fraction.length - Number(exponent) - shift
+  if (places <= 0) return (digits * 10n ** BigInt(-places)).toString()
+  const padded = digits.toString().padStart(places + 1, "0")
+  return `${padded.slice(0, -places)}.${padded.slice(-places)}`.replace(/\.?0+$/, "")
 }

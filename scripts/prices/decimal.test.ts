@@ -1,5 +1,5 @@
-import { describe, expect, it } from "vitest";
-import { decimal } from "./decimal.mjs";
+import { describe, expect, it } from "vitest"
+import { decimal } from "./decimal.mjs"
 
 describe("a price of the map becomes an exact decimal", () => {
   it.each([
@@ -22,20 +22,17 @@ describe("a price of the map becomes an exact decimal", () => {
     ["3e-07", 6, "0.3"],
     ["0.0000025", 6, "2.5"],
   ])("%s moved by %i places is %s", (value, shift, expected) => {
-    expect(decimal(value, shift)).toBe(expected);
-  });
+    expect(decimal(value, shift)).toBe(expected)
+  })
 
   it("agrees with whole-number arithmetic for every price of 1 to 5,000 hundredths per million", () => {
     for (let cents = 1; cents <= 5000; cents++) {
-      const expected = `${Math.floor(cents / 100)}.${String(cents % 100).padStart(2, "0")}`.replace(/\.?0+$/, "");
-      expect(decimal(cents / 100 / 1e6, 6)).toBe(expected);
+      const expected = `${Math.floor(cents / 100)}.${String(cents % 100).padStart(2, "0")}`.replace(/\.?0+$/, "")
+      expect(decimal(cents / 100 / 1e6, 6)).toBe(expected)
     }
-  });
+  })
 
-  it.each([[-1e-6], [Number.NaN], [Number.POSITIVE_INFINITY], ["free"], [""], [{}], [true], ["1e999"]])(
-    "refuses %s",
-    (value) => {
-      expect(() => decimal(value, 6)).toThrow(RangeError);
-    },
-  );
-});
+  it.each([[-1e-6], [Number.NaN], [Number.POSITIVE_INFINITY], ["free"], [""], [{}], [true], ["1e999"]])("refuses %s", (value) => {
+    expect(() => decimal(value, 6)).toThrow(RangeError)
+  })
+})

@@ -5,7 +5,7 @@
 // skipped and named, never guessed. A model without a price is refused and seen;
 // a model with a wrong price is billed wrongly and not seen.
 
-import { decimal } from "./decimal.mjs";
+import { decimal } from "./decimal.mjs"
 
 /**
  * @typedef {"chat"|"embedding"|"image"|"speech"|"transcription"|"other"} Kind
@@ -25,7 +25,7 @@ const KIND_OF_MODE = {
   image_generation: "image",
   audio_speech: "speech",
   audio_transcription: "transcription",
-};
+}
 
 /** @type {Array<[keyof TokenRates, string]>} */
 const TOKEN_FIELDS = [
@@ -34,7 +34,7 @@ const TOKEN_FIELDS = [
   ["cache_write", "cache_creation_input_token_cost"],
   ["cache_write_1h", "cache_creation_input_token_cost_above_1hr"],
   ["output", "output_cost_per_token"],
-];
+]
 
 /**
  * The token rate of the medium a mode is about. It stands in when the map has no
@@ -51,10 +51,10 @@ const MEDIUM_FIELDS = {
     { rate: "input", field: "input_cost_per_audio_token" },
     { rate: "output", field: "output_cost_per_audio_token" },
   ],
-};
+}
 
-const PER_MILLION = 6;
-const PER_UNIT = 0;
+const PER_MILLION = 6
+const PER_UNIT = 0
 
 /**
  * @param {ModelInfo} info
@@ -63,12 +63,12 @@ const PER_UNIT = 0;
  * @returns {string|undefined} undefined when the map does not have the field
  */
 function rateOf(info, field, shift) {
-  const value = info[field];
-  return value === undefined || value === null ? undefined : decimal(value, shift);
+  const value = info[field]
+  return value === undefined || value === null ? undefined : decimal(value, shift)
 }
 
 /** @param {string|undefined} rate */
-const isPositive = (rate) => rate !== undefined && /[1-9]/.test(rate);
+const isPositive = (rate) => rate !== undefined && /[1-9]/.test(rate)
 
 /**
  * @param {ModelInfo} info
@@ -77,12 +77,12 @@ const isPositive = (rate) => rate !== undefined && /[1-9]/.test(rate);
  */
 function tokenRates(info, suffix) {
   /** @type {TokenRates} */
-  const rates = {};
+  const rates = {}
   for (const [name, field] of TOKEN_FIELDS) {
-    const rate = rateOf(info, field + suffix, PER_MILLION);
-    if (rate !== undefined) rates[name] = rate;
+    const rate = rateOf(info, field + suffix, PER_MILLION)
+    if (rate !== undefined) rates[name] = rate
   }
-  return rates;
+  return rates
 }
 
 /**
@@ -90,15 +90,13 @@ function tokenRates(info, suffix) {
  * @returns {Array<TokenRates & {above_tokens: number}>} ascending
  */
 function longContextRates(info) {
-  const thousands = new Set();
+  const thousands = new Set()
   for (const field of Object.keys(info)) {
     // Variants such as "…_above_200k_tokens_priority" are service tiers: not ours.
-    const match = /^(.+)_above_(\d+)k_tokens$/.exec(field);
-    if (match && TOKEN_FIELDS.some(([, base]) => base === match[1])) thousands.add(Number(match[2]));
+    const match = /^(.+)_above_(\d+)k_tokens$/.exec(field)
+    if (match && TOKEN_FIELDS.some(([, base]) => base === match[1])) thousands.add(Number(match[2]))
   }
-  return [...thousands]
-    .sort((a, b) => a - b)
-    .map((k) => ({ above_tokens: k * 1000, ...tokenRates(info, `_above_${k}k_tokens`) }));
+  return [...thousands].sort((a, b) => a - b).map((k) => ({ above_tokens: k * 1000, ...tokenRates(info, `_above_${k}k_tokens`) }))
 }
 
 /**
@@ -108,19 +106,19 @@ function longContextRates(info) {
  */
 function applyMedium(info, rates) {
   for (const { rate, field } of MEDIUM_FIELDS[String(info.mode)] ?? []) {
-    const medium = rateOf(info, field, PER_MILLION);
-    if (medium === undefined) continue;
+    const medium = rateOf(info, field, PER_MILLION)
+    if (medium === undefined) continue
     if (rates[rate] !== undefined && rates[rate] !== medium) {
-      return `mixed_token_rates: ${field} differs from the plain ${rate} rate`;
+      return `mixed_token_rates: ${field} differs from the plain ${rate} rate`
     }
-    rates[rate] = medium;
+    rates[rate] = medium
   }
-  const reasoning = rateOf(info, "output_cost_per_reasoning_token", PER_MILLION);
+  const reasoning = rateOf(info, "output_cost_per_reasoning_token", PER_MILLION)
   if (reasoning !== undefined && Number(reasoning) > Number(rates.output ?? "0")) {
     // Reasoning tokens are part of the output count; they have no class of their own.
-    return "mixed_token_rates: reasoning tokens cost more than output tokens";
+    return "mixed_token_rates: reasoning tokens cost more than output tokens"
   }
-  return undefined;
+  return undefined
 }
 
 /**
@@ -132,28 +130,28 @@ function applyMedium(info, rates) {
  */
 function unitRates(info, kind, tokens) {
   /** @param {number} shift @param {...string} fields the first positive one counts */
-  const first = (shift, ...fields) => fields.map((field) => rateOf(info, field, shift)).find(isPositive);
-  const hasTokens = Object.values(tokens).some(isPositive);
+  const first = (shift, ...fields) => fields.map((field) => rateOf(info, field, shift)).find(isPositive)
+  const hasTokens = Object.values(tokens).some(isPositive)
   /** @type {ReturnType<typeof unitRates>} */
-  const units = {};
+  const units = {}
   if (!hasTokens && (kind === "image" || info.mode === "image_edit")) {
-    units.image = first(PER_UNIT, "output_cost_per_image", "input_cost_per_image");
+    units.image = first(PER_UNIT, "output_cost_per_image", "input_cost_per_image")
   }
   if (kind === "speech" && !isPositive(tokens.input)) {
-    units.mchar = first(PER_MILLION, "input_cost_per_character");
+    units.mchar = first(PER_MILLION, "input_cost_per_character")
   }
   // The map states the same second on both sides (whisper-1): it is one price.
   if (kind === "transcription" && !isPositive(tokens.input)) {
-    units.second = first(PER_UNIT, "input_cost_per_second", "output_cost_per_second");
+    units.second = first(PER_UNIT, "input_cost_per_second", "output_cost_per_second")
   }
   if (kind === "speech" && !isPositive(tokens.output) && units.mchar === undefined) {
-    units.second = first(PER_UNIT, "output_cost_per_second");
+    units.second = first(PER_UNIT, "output_cost_per_second")
   }
-  units.call = first(PER_UNIT, "input_cost_per_request", ...(kind === "other" ? ["input_cost_per_query"] : []));
+  units.call = first(PER_UNIT, "input_cost_per_request", ...(kind === "other" ? ["input_cost_per_query"] : []))
   for (const name of /** @type {Array<keyof typeof units>} */ (Object.keys(units))) {
-    if (units[name] === undefined) delete units[name];
+    if (units[name] === undefined) delete units[name]
   }
-  return units;
+  return units
 }
 
 /**
@@ -162,24 +160,24 @@ function unitRates(info, kind, tokens) {
  * @returns {{usd: UsdRates} | {reason: string}}
  */
 function usdRates(info, kind) {
-  const tokens = tokenRates(info, "");
-  const mixed = applyMedium(info, tokens);
-  if (mixed) return { reason: mixed };
-  const units = unitRates(info, kind, tokens);
+  const tokens = tokenRates(info, "")
+  const mixed = applyMedium(info, tokens)
+  if (mixed) return { reason: mixed }
+  const units = unitRates(info, kind, tokens)
   if (Object.values(tokens).some(isPositive)) {
-    const tiers = longContextRates(info);
-    return { usd: { ...tokens, ...units, ...(tiers.length > 0 ? { long_context: tiers } : {}) } };
+    const tiers = longContextRates(info)
+    return { usd: { ...tokens, ...units, ...(tiers.length > 0 ? { long_context: tiers } : {}) } }
   }
-  if (Object.keys(units).length > 0) return { usd: units };
-  if ("tiered_pricing" in info) return { reason: "tiered_pricing: only prices by range of tokens" };
-  const priced = Object.keys(info).filter((field) => /cost/.test(field) && Number(info[field]) > 0);
-  if (priced.length > 0) return { reason: `unsupported_price: only ${priced.sort().join(", ")}` };
+  if (Object.keys(units).length > 0) return { usd: units }
+  if ("tiered_pricing" in info) return { reason: "tiered_pricing: only prices by range of tokens" }
+  const priced = Object.keys(info).filter((field) => /cost/.test(field) && Number(info[field]) > 0)
+  if (priced.length > 0) return { reason: `unsupported_price: only ${priced.sort().join(", ")}` }
   // In the map a zero means "free" as well as "unknown": we cannot give it away.
-  return { reason: Object.keys(tokens).length > 0 ? "zero_price" : "no_price" };
+  return { reason: Object.keys(tokens).length > 0 ? "zero_price" : "no_price" }
 }
 
 /** @param {unknown} value */
-const isCount = (value) => Number.isSafeInteger(value) && Number(value) > 0;
+const isCount = (value) => Number.isSafeInteger(value) && Number(value) > 0
 
 /**
  * @param {string} model
@@ -187,22 +185,22 @@ const isCount = (value) => Number.isSafeInteger(value) && Number(value) > 0;
  * @returns {{entry: PriceEntry} | {reason: string}}
  */
 function toEntry(model, value) {
-  if (typeof value !== "object" || value === null || model === "sample_spec") return { reason: "not_a_model" };
-  const info = /** @type {ModelInfo} */ (value);
-  const provider = info.litellm_provider;
-  if (typeof provider !== "string" || provider === "") return { reason: "no_provider" };
-  const kind = KIND_OF_MODE[String(info.mode)] ?? "other";
+  if (typeof value !== "object" || value === null || model === "sample_spec") return { reason: "not_a_model" }
+  const info = /** @type {ModelInfo} */ (value)
+  const provider = info.litellm_provider
+  if (typeof provider !== "string" || provider === "") return { reason: "no_provider" }
+  const kind = KIND_OF_MODE[String(info.mode)] ?? "other"
   try {
-    const rates = usdRates(info, kind);
-    if ("reason" in rates) return rates;
+    const rates = usdRates(info, kind)
+    if ("reason" in rates) return rates
     const limits = {
       ...(isCount(info.max_input_tokens) ? { max_input_tokens: Number(info.max_input_tokens) } : {}),
       ...(isCount(info.max_output_tokens) ? { max_output_tokens: Number(info.max_output_tokens) } : {}),
-    };
-    return { entry: { model, provider, kind, ...limits, usd: rates.usd } };
+    }
+    return { entry: { model, provider, kind, ...limits, usd: rates.usd } }
   } catch (error) {
-    if (error instanceof RangeError) return { reason: `bad_number: ${error.message}` };
-    throw error;
+    if (error instanceof RangeError) return { reason: `bad_number: ${error.message}` }
+    throw error
   }
 }
 
@@ -219,8 +217,8 @@ export function globMatcher(globs) {
           .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"))
           .join(".*")}$`,
       ),
-  );
-  return (model) => patterns.length === 0 || patterns.some((pattern) => pattern.test(model));
+  )
+  return (model) => patterns.length === 0 || patterns.some((pattern) => pattern.test(model))
 }
 
 /**
@@ -229,15 +227,15 @@ export function globMatcher(globs) {
  * @returns {{entries: PriceEntry[], skipped: Skipped[]}} both sorted by model (by code unit, the same everywhere)
  */
 export function toPriceEntries(map, { only = [] } = {}) {
-  const wanted = globMatcher(only);
+  const wanted = globMatcher(only)
   /** @type {PriceEntry[]} */
-  const entries = [];
+  const entries = []
   /** @type {Skipped[]} */
-  const skipped = [];
+  const skipped = []
   for (const model of Object.keys(map).filter(wanted).sort()) {
-    const result = toEntry(model, map[model]);
-    if ("entry" in result) entries.push(result.entry);
-    else skipped.push({ model, reason: result.reason });
+    const result = toEntry(model, map[model])
+    if ("entry" in result) entries.push(result.entry)
+    else skipped.push({ model, reason: result.reason })
   }
-  return { entries, skipped };
+  return { entries, skipped }
 }

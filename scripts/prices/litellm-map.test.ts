@@ -1,10 +1,10 @@
-import { describe, expect, it } from "vitest";
-import { globMatcher, toPriceEntries } from "./litellm-map.mjs";
+import { describe, expect, it } from "vitest"
+import { globMatcher, toPriceEntries } from "./litellm-map.mjs"
 
 /** The only result for a map of one model. */
 function convert(info: Record<string, unknown>) {
-  const { entries, skipped } = toPriceEntries({ m: { litellm_provider: "p", mode: "chat", ...info } });
-  return { usd: entries[0]?.usd, kind: entries[0]?.kind, reason: skipped[0]?.reason };
+  const { entries, skipped } = toPriceEntries({ m: { litellm_provider: "p", mode: "chat", ...info } })
+  return { usd: entries[0]?.usd, kind: entries[0]?.kind, reason: skipped[0]?.reason }
 }
 
 describe("an entry carries the classes that the map has, and no others", () => {
@@ -22,7 +22,7 @@ describe("an entry carries the classes that the map has, and no others", () => {
       input_cost_per_token_batches: 1.5e-6,
       output_cost_per_token_priority: 3e-5,
       search_context_cost_per_query: { search_context_size_low: 0.01 },
-    };
+    }
     expect(toPriceEntries({ claude: info })).toEqual({
       entries: [
         {
@@ -35,8 +35,8 @@ describe("an entry carries the classes that the map has, and no others", () => {
         },
       ],
       skipped: [],
-    });
-  });
+    })
+  })
 
   it.each([
     ["chat", "chat"],
@@ -49,8 +49,8 @@ describe("an entry carries the classes that the map has, and no others", () => {
     ["rerank", "other"],
     [undefined, "other"],
   ])("mode %s is kind %s", (mode, kind) => {
-    expect(convert({ mode, input_cost_per_token: 1e-6 }).kind).toBe(kind);
-  });
+    expect(convert({ mode, input_cost_per_token: 1e-6 }).kind).toBe(kind)
+  })
 
   it.each([
     [
@@ -96,9 +96,9 @@ describe("an entry carries the classes that the map has, and no others", () => {
       { input: "2", output: "10" },
     ],
   ])("%s", (_title, info, usd) => {
-    expect(convert(info).usd).toEqual(usd);
-  });
-});
+    expect(convert(info).usd).toEqual(usd)
+  })
+})
 
 describe("long context becomes tiers, ascending", () => {
   it.each([100, 128, 200, 272, 512])("above %i thousand tokens", (k) => {
@@ -111,7 +111,7 @@ describe("long context becomes tiers, ascending", () => {
       [`cache_creation_input_token_cost_above_1hr_above_${k}k_tokens`]: 5e-6,
       [`output_cost_per_token_above_${k}k_tokens`]: 1.5e-5,
       [`output_cost_per_token_above_${k}k_tokens_priority`]: 9e-5,
-    };
+    }
     expect(convert(info).usd?.long_context).toEqual([
       {
         above_tokens: k * 1000,
@@ -121,28 +121,28 @@ describe("long context becomes tiers, ascending", () => {
         cache_write_1h: "5",
         output: "15",
       },
-    ]);
-  });
+    ])
+  })
 
   it("orders several tiers by number, not by text, and leaves absent classes absent", () => {
     const info = {
       input_cost_per_token: 1e-6,
       input_cost_per_token_above_1000k_tokens: 4e-6,
       input_cost_per_token_above_200k_tokens: 2e-6,
-    };
+    }
     expect(convert(info).usd?.long_context).toEqual([
       { above_tokens: 200000, input: "2" },
       { above_tokens: 1000000, input: "4" },
-    ]);
-  });
+    ])
+  })
 
   it("takes the price of the one-hour cache write for a class, not for a tier", () => {
     expect(convert({ input_cost_per_token: 1e-6, cache_creation_input_token_cost_above_1hr: 2e-6 }).usd).toEqual({
       input: "1",
       cache_write_1h: "2",
-    });
-  });
-});
+    })
+  })
+})
 
 describe("nothing is billed twice", () => {
   it.each([
@@ -192,9 +192,9 @@ describe("nothing is billed twice", () => {
       ["image"],
     ],
   ])("%s", (_title, info, classes) => {
-    expect(Object.keys(convert(info).usd ?? {}).sort()).toEqual(classes);
-  });
-});
+    expect(Object.keys(convert(info).usd ?? {}).sort()).toEqual(classes)
+  })
+})
 
 describe("what cannot be priced exactly is skipped and named", () => {
   it.each([
@@ -221,30 +221,30 @@ describe("what cannot be priced exactly is skipped and named", () => {
     ["a negative price", { input_cost_per_token: -1e-6 }, "bad_number"],
     ["a word for a price", { input_cost_per_token: "free" }, "bad_number"],
   ])("%s", (_title, info, reason) => {
-    expect(convert(info).usd).toBeUndefined();
-    expect(convert(info).reason).toContain(reason);
-  });
+    expect(convert(info).usd).toBeUndefined()
+    expect(convert(info).reason).toContain(reason)
+  })
 
   it("leaves out the map's own template and what is not an object", () => {
     expect(toPriceEntries({ sample_spec: { input_cost_per_token: 1 }, b: null, a: 3 }).skipped).toEqual([
       { model: "a", reason: "not_a_model" },
       { model: "b", reason: "not_a_model" },
       { model: "sample_spec", reason: "not_a_model" },
-    ]);
-  });
+    ])
+  })
 
   it("one bad entry leaves its neighbours alone; both lists are sorted", () => {
-    const good = { litellm_provider: "p", mode: "chat", input_cost_per_token: 1e-6 };
+    const good = { litellm_provider: "p", mode: "chat", input_cost_per_token: 1e-6 }
     const { entries, skipped } = toPriceEntries({
       z: good,
       bad: { ...good, input_cost_per_token: "x" },
       Z: good,
       a: good,
-    });
-    expect(entries.map((entry) => entry.model)).toEqual(["Z", "a", "z"]);
-    expect(skipped.map((one) => one.model)).toEqual(["bad"]);
-  });
-});
+    })
+    expect(entries.map((entry) => entry.model)).toEqual(["Z", "a", "z"])
+    expect(skipped.map((one) => one.model)).toEqual(["bad"])
+  })
+})
 
 describe("globs", () => {
   it.each([
@@ -256,8 +256,8 @@ describe("globs", () => {
     [["a", "b*"], "bc", true],
     [[], "anything", true],
   ])("%j against %s is %s", (globs, model, expected) => {
-    expect(globMatcher(globs)(model)).toBe(expected);
-    const map = { [model]: { litellm_provider: "p", input_cost_per_token: 1e-6 } };
-    expect(toPriceEntries(map, { only: globs }).entries).toHaveLength(expected ? 1 : 0);
-  });
-});
+    expect(globMatcher(globs)(model)).toBe(expected)
+    const map = { [model]: { litellm_provider: "p", input_cost_per_token: 1e-6 } }
+    expect(toPriceEntries(map, { only: globs }).entries).toHaveLength(expected ? 1 : 0)
+  })
+})

@@ -235,7 +235,7 @@ function usedNano(scope: string, userId = ""): bigint {
 
 /** Everything that a repeated delivery could change. */
 function everyRow(): unknown {
-  const tables = ["usage_logs", "budgets", "credit_lots", "ledger_entries", "holds"]
+  const tables = ["usage_logs", "budgets", "credit_lots", "ledger_entries"]
   const rows = tables.map((table) => platform.sql(`SELECT * FROM ${table} WHERE tenant_id = ? ORDER BY id`, [tenantId]))
   const users = "SELECT budget_total, budget_used, budget_remaining FROM users WHERE tenant_id = ? ORDER BY id"
   return [...rows, platform.sql(users, [tenantId])]

@@ -84,7 +84,9 @@ export async function startServer(dataDir: string, options: PlatformOptions = {}
   for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk) => (output += chunk))
   for (let tries = 0; tries < 600; tries++) {
     if (child.exitCode !== null) throw new Error(`PocketBase exited with ${child.exitCode}:\n${output}`)
-    const healthy = await fetch(`${url}/api/health`).then((r) => r.ok).catch(() => false)
+    const healthy = await fetch(`${url}/api/health`)
+      .then((r) => r.ok)
+      .catch(() => false)
     if (healthy) return { url, child, output: () => output }
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
@@ -169,7 +171,11 @@ export class Platform {
     if (this.ownsDir) rmSync(this.dataDir, { recursive: true, force: true })
   }
 
-  async request(method: string, route: string, options: { token?: string; body?: unknown; headers?: Record<string, string> } = {}): Promise<Answer> {
+  async request(
+    method: string,
+    route: string,
+    options: { token?: string; body?: unknown; headers?: Record<string, string> } = {},
+  ): Promise<Answer> {
     const raw = typeof options.body === "string" || options.body instanceof Uint8Array
     const response = await fetch(this.url + route, {
       method,
@@ -223,7 +229,9 @@ export class Platform {
 
   /** Signs a user in; answers the token. */
   async tokenOf(user: { email: string; password: string }): Promise<string> {
-    const answer = await this.request("POST", "/api/collections/users/auth-with-password", { body: { identity: user.email, password: user.password } })
+    const answer = await this.request("POST", "/api/collections/users/auth-with-password", {
+      body: { identity: user.email, password: user.password },
+    })
     if (answer.status !== 200) throw new Error(`${user.email}: ${JSON.stringify(answer.body)}`)
     return answer.body.token
   }

@@ -1,5 +1,5 @@
 import { validZone } from "../../pocketbase/clock"
-import { seatsOfTenant, } from "../../pocketbase/stores/seats"
+import { seatsOfTenant } from "../../pocketbase/stores/seats"
 import { changeSeat } from "../../usecases/change-seat"
 
 /** Refuses a zone that the host does not know (it would silently be UTC), and grants allowances when a tenant goes live. */
@@ -9,7 +9,8 @@ export function onTenantSaved(e: core.RecordEvent): void {
   if (!validZone(zone)) throw new BadRequestError(`timezone: ${zone} is not an IANA time zone that this server knows`)
   if (zone === "") tenant.set("timezone", "Europe/Berlin")
   if (tenant.getInt("anchor_day") === 0) tenant.set("anchor_day", 1)
-  const goesLive = !tenant.isNew() && tenant.original().getString("status") !== "active" && tenant.getString("status") === "active"
+  const goesLive =
+    !tenant.isNew() && tenant.original().getString("status") !== "active" && tenant.getString("status") === "active"
   const outer = e.app
   outer.runInTransaction((tx) => {
     e.app = tx

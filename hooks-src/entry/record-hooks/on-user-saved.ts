@@ -7,7 +7,9 @@ export function onUserSaved(e: core.RecordEvent): void {
   const before = user.isNew() ? null : user.original()
   const tenantId = user.getString("tenant_id")
   if (before && before.getString("tenant_id") !== "" && before.getString("tenant_id") !== tenantId) {
-    throw new BadRequestError("A user cannot move to another tenant: usage and ledger stay with the first. Invite them there instead.")
+    throw new BadRequestError(
+      "A user cannot move to another tenant: usage and ledger stay with the first. Invite them there instead.",
+    )
   }
   const productId = user.getString("product_id")
   if (!before || before.getString("product_id") !== productId) {

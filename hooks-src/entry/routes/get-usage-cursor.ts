@@ -1,8 +1,8 @@
 import { ApiProblem } from "../../contract/error-codes"
 import { requireIngestKey } from "../../pocketbase/auth"
+import { queryParam } from "../../pocketbase/request"
 import { answer } from "../../pocketbase/respond"
 import { readIngestCursor } from "../../usecases/read-ingest-cursor"
-import { queryParam } from "../../pocketbase/request"
 
 /** GET /api/usage/cursor?source=…&epoch=…&last_seq=…&spool_age=…: last sequence seen and gaps. */
 export function getUsageCursor(e: core.RequestEvent): void {

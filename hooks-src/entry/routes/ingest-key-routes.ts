@@ -1,9 +1,9 @@
-import { CreateIngestKey, RotateIngestKey, parseRequest } from "../../contract/requests"
+import { CreateIngestKey, parseRequest, RotateIngestKey } from "../../contract/requests"
 import { requireOperator } from "../../pocketbase/auth"
 import { readObject } from "../../pocketbase/read-body"
+import { pathParam } from "../../pocketbase/request"
 import { answer } from "../../pocketbase/respond"
 import { createIngestKey, revokeIngestKeyNow, rotateIngestKey } from "../../usecases/manage-ingest-keys"
-import { pathParam } from "../../pocketbase/request"
 
 /** POST /api/tenants/{id}/ingest-keys: a new key, shown this once. */
 export function postIngestKey(e: core.RequestEvent): void {

@@ -13,11 +13,17 @@ export function postUsageEvents(e: core.RequestEvent): void {
     const key = requireIngestKey(e, "events")
     const body = readObject(e)
     if (typeof body.tenant_id === "string" && body.tenant_id !== key.tenantId) {
-      throw new ApiProblem("tenant_mismatch", "tenant_id differs from the tenant that the ingest key belongs to", { path: "tenant_id" })
+      throw new ApiProblem("tenant_mismatch", "tenant_id differs from the tenant that the ingest key belongs to", {
+        path: "tenant_id",
+      })
     }
     const events = requireBatch(body.events)
     const now = nowMs()
-    return recordUsage(key, events.map((event, i) => parseUsageEvent(event, `events[${i}]`, now)), readSequence(body))
+    return recordUsage(
+      key,
+      events.map((event, i) => parseUsageEvent(event, `events[${i}]`, now)),
+      readSequence(body),
+    )
   })
 }
 
@@ -25,7 +31,11 @@ export function requireBatch(events: unknown): unknown[] {
   if (!Array.isArray(events)) throw new ApiProblem("invalid_field", "events must be an array", { path: "events" })
   if (events.length === 0) throw new ApiProblem("empty_batch", "events must hold at least one event", { path: "events" })
   if (events.length > LIMITS.eventsPerRequest) {
-    throw new ApiProblem("too_many_events", `events must hold at most ${LIMITS.eventsPerRequest} events, it holds ${events.length}`, { path: "events", limit: LIMITS.eventsPerRequest })
+    throw new ApiProblem(
+      "too_many_events",
+      `events must hold at most ${LIMITS.eventsPerRequest} events, it holds ${events.length}`,
+      { path: "events", limit: LIMITS.eventsPerRequest },
+    )
   }
   return events
 }

@@ -31,7 +31,8 @@ function readPayloads(text: string): unknown[] {
 }
 
 function parsePayload(payload: unknown, path: string, text: string, now: number): ParsedEvent {
-  if (typeof payload !== "object" || payload === null || Array.isArray(payload)) return { ok: false, eventId: "", message: `${path} must be an object` }
+  if (typeof payload !== "object" || payload === null || Array.isArray(payload))
+    return { ok: false, eventId: "", message: `${path} must be an object` }
   const fields = payload as Record<string, unknown>
   if (typeof fields.id !== "string" || fields.id === "") return { ok: false, eventId: "", message: `${path}.id is missing` }
   const eventId = $security.sha256(`${fields.id}|${fields.status}|${startTimeAsSent(fields.startTime, text)}`)

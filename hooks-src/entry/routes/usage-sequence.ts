@@ -16,7 +16,8 @@ export function readSequence(body: Record<string, unknown>): SourceSequence {
   const epoch = text("epoch")
   const seq = body.seq
   if (seq === undefined || seq === null) return { source, epoch, seq: null }
-  if (typeof seq !== "number" || !Number.isSafeInteger(seq) || seq < 0) throw new ApiProblem("invalid_field", "seq must be an integer ≥ 0", { path: "seq" })
+  if (typeof seq !== "number" || !Number.isSafeInteger(seq) || seq < 0)
+    throw new ApiProblem("invalid_field", "seq must be an integer ≥ 0", { path: "seq" })
   if (source === "") throw new ApiProblem("invalid_field", "source must be given with seq", { path: "source" })
   return { source, epoch, seq }
 }

@@ -67,12 +67,18 @@ export const ADD_USED = `UPDATE budgets SET used_nano = used_nano + d.cost, upda
 /** Charges rows of the period; answers how many rows it found there (fewer = a reset came between). */
 export function addUsed(tx: Db, charges: Map<string, bigint>, periodKey: string, now: string): number {
   const pairs: string[] = []
-  charges.forEach((cost, id) => pairs.push(`["${id}",${cost}]`))
+  charges.forEach((cost, id) => {
+    pairs.push(`["${id}",${cost}]`)
+  })
   return execute(tx, ADD_USED, { charges: `[${pairs.join(",")}]`, periodKey, now })
 }
 
 export function addTotal(tx: Db, id: string, amountNano: number, now: string): void {
-  execute(tx, "UPDATE budgets SET total_nano = total_nano + {:amountNano}, updated = {:now} WHERE id = {:id}", { id, amountNano, now })
+  execute(tx, "UPDATE budgets SET total_nano = total_nano + {:amountNano}, updated = {:now} WHERE id = {:id}", {
+    id,
+    amountNano,
+    now,
+  })
 }
 
 export function setAllowance(tx: Db, id: string, allowanceNano: number): void {

@@ -36,7 +36,9 @@ export function setLot(tx: Db, id: string, openNano: number, state: "open" | "ex
 }
 
 export function closeLotsOfBudget(tx: Db, budgetId: string): void {
-  execute(tx, "UPDATE credit_lots SET open_nano = 0, state = 'closed' WHERE budget_id = {:budgetId} AND state != 'closed'", { budgetId })
+  execute(tx, "UPDATE credit_lots SET open_nano = 0, state = 'closed' WHERE budget_id = {:budgetId} AND state != 'closed'", {
+    budgetId,
+  })
 }
 
 export const BUDGETS_WITH_DUE_LOTS = `SELECT json_group_array(DISTINCT budget_id) AS j FROM credit_lots

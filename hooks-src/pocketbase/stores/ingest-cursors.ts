@@ -21,9 +21,13 @@ export function saveCursor(tx: Db, tenantId: string, source: string, cursor: Ing
   )
 }
 
-/** The heartbeat: silence of a sender is visible by it. */
-export function noteHeartbeat(tx: Db, tenantId: string, source: string, spoolAgeS: number, now: string): void {
-  execute(tx, "UPDATE ingest_cursors SET seen_at = {:now}, spool_age_s = {:spoolAgeS} WHERE tenant_id = {:tenantId} AND source = {:source}", {
-    tenantId, source, spoolAgeS, now,
-  })
+/** The heartbeat: silence of a sender is visible by it, also of one that has not sent anything yet. */
+export function noteHeartbeat(tx: Db, tenantId: string, source: string, spoolAgeS: number, now: string, nowMs: number): void {
+  execute(
+    tx,
+    `INSERT INTO ingest_cursors (id, tenant_id, source, epoch, next_seq, gaps, seen_at, spool_age_s)
+     VALUES ({:id}, {:tenantId}, {:source}, '', 1, '[]', {:now}, {:spoolAgeS})
+     ON CONFLICT (tenant_id, source) DO UPDATE SET seen_at = {:now}, spool_age_s = {:spoolAgeS}`,
+    { id: newId(nowMs), tenantId, source, spoolAgeS, now },
+  )
 }

@@ -44,7 +44,10 @@ export function insertIngestKey(tx: Db, key: NewIngestKey): void {
   )
 }
 
-export function findIngestKey(db: Db, id: string): { id: string; tenantId: string; name: string; route: string; status: string; expiresAt: string } | null {
+export function findIngestKey(
+  db: Db,
+  id: string,
+): { id: string; tenantId: string; name: string; route: string; status: string; expiresAt: string } | null {
   return (
     selectJson<{ id: string; tenantId: string; name: string; route: string; status: string; expiresAt: string }[]>(
       db,

@@ -1,6 +1,15 @@
 import { type Db, execute, newId, selectJson } from "../db"
 
-export type LedgerKind = "grant" | "reset" | "top_up" | "expiry" | "carry_over" | "late_usage" | "adjustment" | "refund" | "correction"
+export type LedgerKind =
+  | "grant"
+  | "reset"
+  | "top_up"
+  | "expiry"
+  | "carry_over"
+  | "late_usage"
+  | "adjustment"
+  | "refund"
+  | "correction"
 
 export interface LedgerEntry {
   budgetId: string
@@ -31,15 +40,4 @@ export const EXPIRED_IN_PERIOD = `SELECT json_array(coalesce(-sum(amount_nano), 
 /** What expired in a closed period and has not been taken back by late usage yet. */
 export function expiredInPeriod(tx: Db, budgetId: string, periodKey: string): number {
   return selectJson<[number]>(tx, EXPIRED_IN_PERIOD, { budgetId, periodKey })[0]
-}
-
-export function ledgerEntryByRef(db: Db, kind: LedgerKind, ref: string): { amountNano: number; balanceAfterNano: number; reason: string; budgetId: string } | null {
-  return (
-    selectJson<{ amountNano: number; balanceAfterNano: number; reason: string; budgetId: string }[]>(
-      db,
-      `SELECT json_group_array(json_object('amountNano', amount_nano, 'balanceAfterNano', balance_after, 'reason', reason,
-       'budgetId', budget_id)) AS j FROM ledger_entries WHERE kind = {:kind} AND ref = {:ref}`,
-      { kind, ref },
-    )[0] ?? null
-  )
 }

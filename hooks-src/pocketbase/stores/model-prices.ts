@@ -1,6 +1,6 @@
 import type { PriceVersion } from "../../domain/pricing"
-import { type Db, execute, selectJson } from "../db"
 import { fromDbTime } from "../clock"
+import { type Db, execute, selectJson } from "../db"
 
 const AS_JSON = `json_object('id', id, 'model', model, 'provider', provider, 'version', version,
   'effectiveFrom', effective_from, 'rates', json(rates))`
@@ -23,7 +23,14 @@ interface StoredPrice {
 export type NumberedPrice = PriceVersion & { version: number }
 
 function toVersion(row: StoredPrice): NumberedPrice {
-  return { id: row.id, model: row.model, provider: row.provider, version: row.version, effectiveFromMs: fromDbTime(row.effectiveFrom), rates: row.rates }
+  return {
+    id: row.id,
+    model: row.model,
+    provider: row.provider,
+    version: row.version,
+    effectiveFromMs: fromDbTime(row.effectiveFrom),
+    rates: row.rates,
+  }
 }
 
 export function versionsOfModels(db: Db, models: string[]): NumberedPrice[] {

@@ -1,15 +1,46 @@
-import type { BookedUsage, UsageRow } from "../../domain/usage-batch"
 import { countsOf } from "../../contract/usage-event"
+import type { BookedUsage, UsageRow } from "../../domain/usage-batch"
 import { dbTime, fromDbTime } from "../clock"
 import { type Db, execute, newIds, selectJson } from "../db"
 
 /** Column order of the JSON arrays that INSERT_USAGE reads; cost_total is the projection of cost_nano in EUR. */
 const COLUMNS = [
-  "id", "tenant_id", "user_id", "model", "tokens_input", "tokens_output", "total_tokens", "timestamp", "event_id", "call_id",
-  "api_key_id", "claimed_user", "model_requested", "provider", "kind", "tokens_uncached", "tokens_cache_read",
-  "tokens_cache_write", "tokens_cache_write_1h", "tokens_reasoning", "images", "audio_ms", "characters", "cost_nano",
-  "price_id", "price_status", "status", "aborted", "cache_hit", "purpose", "source", "reported_cost_nano_usd",
-  "duration_ms", "period_key", "corrects", "created",
+  "id",
+  "tenant_id",
+  "user_id",
+  "model",
+  "tokens_input",
+  "tokens_output",
+  "total_tokens",
+  "timestamp",
+  "event_id",
+  "call_id",
+  "api_key_id",
+  "claimed_user",
+  "model_requested",
+  "provider",
+  "kind",
+  "tokens_uncached",
+  "tokens_cache_read",
+  "tokens_cache_write",
+  "tokens_cache_write_1h",
+  "tokens_reasoning",
+  "images",
+  "audio_ms",
+  "characters",
+  "cost_nano",
+  "price_id",
+  "price_status",
+  "status",
+  "aborted",
+  "cache_hit",
+  "purpose",
+  "source",
+  "reported_cost_nano_usd",
+  "duration_ms",
+  "period_key",
+  "corrects",
+  "created",
 ] as const
 
 const COST = COLUMNS.indexOf("cost_nano")
@@ -29,11 +60,42 @@ function line(row: UsageRow, id: string, tenantId: string, source: string, now: 
   const e = row.event
   const counts = countsOf(e)
   return [
-    id, tenantId, row.bookedUserId, row.model, row.tokensInput, row.tokensOutput, row.tokensInput + row.tokensOutput,
-    dbTime(row.timestampMs), row.eventId, e.callId, row.apiKeyId, row.claimedUser, e.modelRequested, row.provider, e.kind,
-    counts.uncached, counts.cacheRead, counts.cacheWrite, counts.cacheWrite1h, e.tokensReasoning, e.images, e.audioMs,
-    e.characters, row.costNano, row.priceId, row.priceStatus, row.status, e.aborted ? 1 : 0, e.cacheHit ? 1 : 0, e.purpose,
-    source, e.reportedNanoUsd, e.durationMs, row.periodKey, "", now,
+    id,
+    tenantId,
+    row.bookedUserId,
+    row.model,
+    row.tokensInput,
+    row.tokensOutput,
+    row.tokensInput + row.tokensOutput,
+    dbTime(row.timestampMs),
+    row.eventId,
+    e.callId,
+    row.apiKeyId,
+    row.claimedUser,
+    e.modelRequested,
+    row.provider,
+    e.kind,
+    counts.uncached,
+    counts.cacheRead,
+    counts.cacheWrite,
+    counts.cacheWrite1h,
+    e.tokensReasoning,
+    e.images,
+    e.audioMs,
+    e.characters,
+    row.costNano,
+    row.priceId,
+    row.priceStatus,
+    row.status,
+    e.aborted ? 1 : 0,
+    e.cacheHit ? 1 : 0,
+    e.purpose,
+    source,
+    e.reportedNanoUsd,
+    e.durationMs,
+    row.periodKey,
+    "",
+    now,
   ]
 }
 
@@ -46,7 +108,10 @@ export const EXISTING_EVENTS = `SELECT json_group_array(json_object('eventId', e
   FROM usage_logs WHERE tenant_id = {:tenantId} AND event_id IN (SELECT value FROM json_each({:ids}))`
 
 export function existingEvents(db: Db, tenantId: string, eventIds: string[]): Map<string, BookedUsage> {
-  const rows = selectJson<(BookedUsage & { timestamp: string })[]>(db, EXISTING_EVENTS, { tenantId, ids: JSON.stringify(eventIds) })
+  const rows = selectJson<(BookedUsage & { timestamp: string })[]>(db, EXISTING_EVENTS, {
+    tenantId,
+    ids: JSON.stringify(eventIds),
+  })
   return new Map(rows.map((row) => [row.eventId, { ...row, timestampMs: fromDbTime(row.timestamp) }]))
 }
 
@@ -83,7 +148,15 @@ export function quarantinedModels(db: Db): string[] {
 }
 
 /** A correction: tokens 0, signed cost, a link to the row it corrects, booked in the period in which it is made. */
-export function insertCorrection(tx: Db, of: QuarantinedUsage, deltaNano: number, priceId: string, periodKey: string, now: string, id: string): string {
+export function insertCorrection(
+  tx: Db,
+  of: QuarantinedUsage,
+  deltaNano: number,
+  priceId: string,
+  periodKey: string,
+  now: string,
+  id: string,
+): string {
   const taken = selectJson<[number]>(
     tx,
     "SELECT json_array(count(*)) AS j FROM usage_logs WHERE tenant_id = {:tenantId} AND corrects = {:eventId} AND corrects != ''",
@@ -97,8 +170,21 @@ export function insertCorrection(tx: Db, of: QuarantinedUsage, deltaNano: number
      VALUES ({:id}, {:tenantId}, {:userId}, {:model}, {:now}, {:eventId}, {:apiKeyId}, {:claimedUser}, {:provider}, {:kind}, {:delta},
       {:delta} / 1e9, {:priceId}, 'corrected', {:status}, 'user', 'correction', {:periodKey}, {:corrects}, {:now}) ON CONFLICT DO NOTHING`,
     {
-      id, now, eventId, priceId, periodKey, tenantId: of.tenantId, userId: of.bookedUserId, model: of.model, apiKeyId: of.apiKeyId,
-      claimedUser: of.claimedUser, provider: of.provider, kind: of.kind, delta: deltaNano, status: of.status, corrects: of.eventId,
+      id,
+      now,
+      eventId,
+      priceId,
+      periodKey,
+      tenantId: of.tenantId,
+      userId: of.bookedUserId,
+      model: of.model,
+      apiKeyId: of.apiKeyId,
+      claimedUser: of.claimedUser,
+      provider: of.provider,
+      kind: of.kind,
+      delta: deltaNano,
+      status: of.status,
+      corrects: of.eventId,
     },
   )
   if (inserted !== 1) throw new Error(`the event id ${eventId} of a correction is taken`)
