@@ -10,32 +10,34 @@ const HOUR_MS = 3_600_000
 const PARALLEL = 4
 
 /**
- * @param {{ serverAt: (ms: number) => Promise<object>, stop: (server: object) => Promise<void>, nowMs: number,
+ * @param {{ serverAt: (ms: number) => Promise<object>, stop: (server: object) => Promise<void>, url: string,
+ *   nowMs: number, beforeLastStop: () => Promise<void>,
  *   credentials: { url: string, superuser: { email: string, password: string }, users: object[], tenants: object[] } }} demo
  */
-export async function seedDemo({ serverAt, stop, credentials, nowMs }) {
+export async function seedDemo({ serverAt, stop, credentials, url, nowMs, beforeLastStop }) {
   const now = new Date(nowMs)
   const thisMonth = Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 1)
   const lastMonth = Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - 1, 1)
 
   let server = await serverAt(lastMonth + 6 * HOUR_MS)
-  let api = await signIn(credentials)
+  let api = await signIn(url, credentials.superuser)
   const cast = await createCast(api, credentials)
   await stop(server)
 
   server = await serverAt(thisMonth - 3 * HOUR_MS)
-  api = await signIn(credentials)
+  api = await signIn(url, credentials.superuser)
   for (const member of cast) await postUsage(api, member, lastMonth + 12 * HOUR_MS, thisMonth - 4 * HOUR_MS, "last")
   await stop(server)
 
   server = await serverAt(nowMs)
-  api = await signIn(credentials)
+  api = await signIn(url, credentials.superuser)
   for (const member of cast) await postUsage(api, member, Math.min(thisMonth + HOUR_MS, nowMs), nowMs, "current")
+  await beforeLastStop()
   await stop(server)
 }
 
 /** @returns {Promise<(method: string, route: string, body?: unknown, key?: string) => Promise<any>>} */
-async function signIn({ url, superuser }) {
+async function signIn(url, superuser) {
   const call = (token) => async (method, route, body, key) => {
     const headers = { Authorization: key ? `Bearer ${key}` : token, "Content-Type": "application/json" }
     const response = await fetch(url + route, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) })

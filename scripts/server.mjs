@@ -9,7 +9,6 @@ import { root } from "./project.mjs"
  * @returns {Promise<import("node:child_process").ChildProcess>}
  */
 export async function startServer(binary, { dataDir, port, env }) {
-  await refuseTakenPort(port)
   const args = [
     ...["serve", "--http", `127.0.0.1:${port}`, "--dir", dataDir, "--hooksDir", path.join(root, "pb_hooks")],
     ...["--migrationsDir", path.join(root, "pb_migrations"), "--publicDir", path.join(root, "pb_public")],
@@ -42,7 +41,7 @@ export async function stopServer(child) {
 }
 
 /** Asked first: PocketBase would start its migrations before it finds the port taken. */
-function refuseTakenPort(port) {
+export function refuseTakenPort(port) {
   return new Promise((resolve, reject) => {
     const probe = createServer()
     probe.once("error", (error) =>
@@ -51,5 +50,15 @@ function refuseTakenPort(port) {
       ),
     )
     probe.listen(port, "127.0.0.1", () => probe.close(resolve))
+  })
+}
+
+export function freePort() {
+  return new Promise((resolve) => {
+    const probe = createServer()
+    probe.listen(0, "127.0.0.1", () => {
+      const { port } = probe.address()
+      probe.close(() => resolve(port))
+    })
   })
 }

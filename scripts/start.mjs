@@ -6,7 +6,7 @@ import path from "node:path"
 import { parseArgs } from "node:util"
 import { prepare, root } from "./project.mjs"
 import { seedDemo } from "./seed-demo.mjs"
-import { startServer, stopServer } from "./server.mjs"
+import { freePort, refuseTakenPort, startServer, stopServer } from "./server.mjs"
 
 const options = readOptions()
 loadDotEnv()
@@ -24,22 +24,32 @@ try {
 
 async function main() {
   const binary = await prepare()
+  await refuseTakenPort(options.port)
   mkdirSync(dataDir, { recursive: true })
   const url = `http://127.0.0.1:${options.port}`
   const credentials = production ? null : readCredentials(url)
-  const at = (ms) => startServer(binary, { dataDir, port: options.port, env: environment(credentials, ms) })
   const startMs = options.clock === undefined ? Date.now() : Date.parse(options.clock)
 
-  if (credentials && fresh && !options.empty) {
-    console.error("Seeding demo data …")
-    await seedDemo({ serverAt: at, stop: stopServer, credentials, nowMs: startMs })
+  if (credentials && fresh && !options.empty) await seed(binary, credentials, startMs)
+  const env = environment(credentials, options.clock === undefined ? null : startMs)
+  const server = await startServer(binary, { dataDir, port: options.port, env })
+  if (credentials) {
+    await addOperator(credentials, url)
+    saveCredentials(credentials, url)
   }
-  if (credentials) saveCredentials({ ...credentials, url })
-  const server = await at(options.clock === undefined ? null : startMs)
-  if (credentials) await addOperator(credentials, url)
   announce(url, credentials)
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => server.kill(signal))
   server.on("close", (code) => process.exit(code ?? 0))
+}
+
+/** On a port of its own: whoever waits for --port must not meet a server of last month's clock. */
+async function seed(binary, credentials, nowMs) {
+  console.error("Seeding demo data …")
+  const port = await freePort()
+  const url = `http://127.0.0.1:${port}`
+  const serverAt = (ms) => startServer(binary, { dataDir, port, env: environment(credentials, ms) })
+  await seedDemo({ serverAt, stop: stopServer, credentials, url, nowMs, beforeLastStop: () => addOperator(credentials, url) })
+  saveCredentials(credentials, credentials.url)
 }
 
 function readOptions() {
@@ -91,8 +101,8 @@ function readCredentials(url) {
   return { url, superuser, users: saved?.users ?? [], tenants: saved?.tenants ?? [] }
 }
 
-function saveCredentials(credentials) {
-  writeFileSync(credentialsFile, `${JSON.stringify(credentials, null, 2)}\n`, { mode: 0o600 })
+function saveCredentials(credentials, url) {
+  writeFileSync(credentialsFile, `${JSON.stringify({ ...credentials, url }, null, 2)}\n`, { mode: 0o600 })
   chmodSync(credentialsFile, 0o600)
 }
 
@@ -108,7 +118,6 @@ async function addOperator(credentials, url) {
   const { record } = await response.json()
   const others = credentials.users.filter((user) => user.email !== email)
   credentials.users = [{ id: record.id, email, password, role: "operator", tenant_slug: "" }, ...others]
-  saveCredentials({ ...credentials, url })
 }
 
 function announce(url, credentials) {

@@ -16,7 +16,8 @@ const adjust = (id: string, body: unknown, token = operator.token, headers: Reco
   scene.platform.request("POST", `/api/budgets/${id}/adjust`, { token, body, headers })
 const ofTenant = () => budgetId(scene.platform, "tenant", scene.a.id)
 const ofMember = () => budgetId(scene.platform, "user", scene.a.member.id)
-const row = (id: string) => scene.platform.sql<{ total_nano: number; used_nano: number }>("SELECT total_nano, used_nano FROM budgets WHERE id = ?", [id])[0]
+const row = (id: string) =>
+  scene.platform.sql<{ total_nano: number; used_nano: number }>("SELECT total_nano, used_nano FROM budgets WHERE id = ?", [id])[0]
 const total = (id: string) => row(id)?.total_nano ?? Number.NaN
 const GOOD = { amount: "10.50", reason: "a good reason" }
 
@@ -32,20 +33,35 @@ describe("an adjustment", () => {
     expect(total(budget) - before).toBe(10_500_000_000)
     expect(body).toEqual({
       ...{ budget_id: budget, amount: "10.500000000", used: "0.000000000" },
-      ...{ total: `${(before + 10_500_000_000) / 1e9}.000000000`.replace(/(\.\d+)\.0+$/, (_m, d) => d.padEnd(10, "0")), remaining: body.total },
+      ...{
+        total: `${(before + 10_500_000_000) / 1e9}.000000000`.replace(/(\.\d+)\.0+$/, (_m, d) => d.padEnd(10, "0")),
+        remaining: body.total,
+      },
     })
-    const entry = { kind: "adjustment", amount_nano: 10_500_000_000, balance_after: before + 10_500_000_000, actor: `user:${operator.id}`, reason: GOOD.reason }
-    expect(scene.platform.sql("SELECT * FROM ledger_entries WHERE budget_id = ? AND kind = 'adjustment'", [budget])).toEqual([expect.objectContaining(entry)])
-    expect(scene.platform.sql("SELECT actor, reason, tenant_id FROM audit_log WHERE action = 'budget.adjust' AND target = ?", [budget])).toEqual([
-      { actor: `user:${operator.id}`, reason: GOOD.reason, tenant_id: scene.a.id },
+    const entry = {
+      kind: "adjustment",
+      amount_nano: 10_500_000_000,
+      balance_after: before + 10_500_000_000,
+      actor: `user:${operator.id}`,
+      reason: GOOD.reason,
+    }
+    expect(scene.platform.sql("SELECT * FROM ledger_entries WHERE budget_id = ? AND kind = 'adjustment'", [budget])).toEqual([
+      expect.objectContaining(entry),
     ])
+    expect(
+      scene.platform.sql("SELECT actor, reason, tenant_id FROM audit_log WHERE action = 'budget.adjust' AND target = ?", [
+        budget,
+      ]),
+    ).toEqual([{ actor: `user:${operator.id}`, reason: GOOD.reason, tenant_id: scene.a.id }])
   })
 
   it("downwards takes, and shows on users at once", async () => {
     const before = total(ofMember())
     expect((await adjust(ofMember(), { amount: "-3.000000001", reason: "too much" })).status).toBe(200)
     expect(total(ofMember())).toBe(before - 3_000_000_001)
-    expect(scene.platform.sql("SELECT budget_total FROM users WHERE id = ?", [scene.a.member.id])).toEqual([{ budget_total: (before - 3_000_000_001) / 1e9 }])
+    expect(scene.platform.sql("SELECT budget_total FROM users WHERE id = ?", [scene.a.member.id])).toEqual([
+      { budget_total: (before - 3_000_000_001) / 1e9 },
+    ])
   })
 })
 
@@ -53,19 +69,22 @@ describe("an idempotency key", () => {
   it.each([
     ["in the body", (key: string) => ({ body: { ...GOOD, idempotency_key: key }, headers: {} })],
     ["in the header", (key: string) => ({ body: GOOD, headers: { "Idempotency-Key": key } })],
-  ])("%s: the same again is the first answer, another amount or reason is 409, and the money moves once", async (where, build) => {
-    const before = total(ofTenant())
-    const { body, headers } = build(`key ${where}`)
-    const first = await adjust(ofTenant(), body, operator.token, headers)
-    const again = await adjust(ofTenant(), body, operator.token, headers)
-    expect([again.status, again.body]).toEqual([200, first.body])
-    for (const other of [{ amount: "10.51" }, { reason: "another reason" }]) {
-      const answer = await adjust(ofTenant(), { ...body, ...other }, operator.token, headers)
-      expect([answer.status, answer.body.code]).toEqual([409, "conflict"])
-      expect(shapeProblems(answer)).toEqual([])
-    }
-    expect(total(ofTenant()) - before).toBe(10_500_000_000)
-  })
+  ])(
+    "%s: the same again is the first answer, another amount or reason is 409, and the money moves once",
+    async (where, build) => {
+      const before = total(ofTenant())
+      const { body, headers } = build(`key ${where}`)
+      const first = await adjust(ofTenant(), body, operator.token, headers)
+      const again = await adjust(ofTenant(), body, operator.token, headers)
+      expect([again.status, again.body]).toEqual([200, first.body])
+      for (const other of [{ amount: "10.51" }, { reason: "another reason" }]) {
+        const answer = await adjust(ofTenant(), { ...body, ...other }, operator.token, headers)
+        expect([answer.status, answer.body.code]).toEqual([409, "conflict"])
+        expect(shapeProblems(answer)).toEqual([])
+      }
+      expect(total(ofTenant()) - before).toBe(10_500_000_000)
+    },
+  )
 
   it("repeats the first answer word for word after other adjustments, too", async () => {
     const body = { ...GOOD, idempotency_key: "first-answer" }
@@ -76,7 +95,9 @@ describe("an idempotency key", () => {
 
   it("sent ten times at once moves the money once", async () => {
     const before = total(ofTenant())
-    const answers = await Promise.all(Array.from({ length: 10 }, () => adjust(ofTenant(), { ...GOOD, idempotency_key: "at-once" })))
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => adjust(ofTenant(), { ...GOOD, idempotency_key: "at-once" })),
+    )
     expect(answers.map((answer) => answer.status)).toEqual(Array(10).fill(200))
     expect(total(ofTenant()) - before).toBe(10_500_000_000)
   })

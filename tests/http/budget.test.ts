@@ -32,7 +32,10 @@ describe("GET /api/budget", () => {
   })
 
   it("is the owner's projection on users, too", async () => {
-    const [user] = scene.platform.sql("SELECT budget_used, budget_total - budget_used - budget_remaining AS rest FROM users WHERE id = ?", [scene.a.member.id])
+    const [user] = scene.platform.sql(
+      "SELECT budget_used, budget_total - budget_used - budget_remaining AS rest FROM users WHERE id = ?",
+      [scene.a.member.id],
+    )
     expect(user).toEqual({ budget_used: 0.003312, rest: expect.closeTo(0, 9) })
   })
 
@@ -59,7 +62,13 @@ describe("a superuser's dashboard edit of users.budget_*", () => {
     const before = read()
     const route = `/api/collections/users/records/${scene.a.member.id}`
     const patch = await scene.platform.asSuperuser("PATCH", route, {
-      ...{ budget_total: 9_999, budget_used: 0, budget_remaining: 9_999, budget_reset_date: "2030-01-01 00:00:00.000Z", name: "Renamed" },
+      ...{
+        budget_total: 9_999,
+        budget_used: 0,
+        budget_remaining: 9_999,
+        budget_reset_date: "2030-01-01 00:00:00.000Z",
+        name: "Renamed",
+      },
     })
     expect(patch.status).toBe(200)
     expect(read()).toEqual(before)

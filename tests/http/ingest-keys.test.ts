@@ -12,7 +12,8 @@ beforeAll(async () => {
 afterAll(() => scene?.platform.stop())
 
 const act = (route: string, body: unknown = {}, token = operator.token) => scene.platform.request("POST", route, { token, body })
-const issue = async (body: Record<string, unknown> = {}) => (await act(`/api/tenants/${scene.a.id}/ingest-keys`, { name: "bundle", ...body })).body
+const issue = async (body: Record<string, unknown> = {}) =>
+  (await act(`/api/tenants/${scene.a.id}/ingest-keys`, { name: "bundle", ...body })).body
 const statusWith = async (key: string, route = "/api/usage/events") => {
   const { status, body } = await scene.platform.ingest(key, { events: [usageEvent()] }, route)
   return status === 200 ? "200" : `${status} ${body.code}`
@@ -22,10 +23,20 @@ const stored = (id: string) => scene.platform.sql<Record<string, string>>("SELEC
 describe("a new key", () => {
   it("is shown once, works, and is stored as a hash only", async () => {
     const issued = await issue()
-    expect(issued).toMatchObject({ id: expect.any(String), name: "bundle", route: "any", key: expect.stringMatching(/^cfi_[A-Za-z0-9]{43}$/) })
+    expect(issued).toMatchObject({
+      id: expect.any(String),
+      name: "bundle",
+      route: "any",
+      key: expect.stringMatching(/^cfi_[A-Za-z0-9]{43}$/),
+    })
     expect(await statusWith(issued.key)).toBe("200")
     const row = stored(issued.id)
-    expect(row).toMatchObject({ tenant_id: scene.a.id, prefix: issued.key.slice(0, 8), last4: issued.key.slice(-4), status: "active" })
+    expect(row).toMatchObject({
+      tenant_id: scene.a.id,
+      prefix: issued.key.slice(0, 8),
+      last4: issued.key.slice(-4),
+      status: "active",
+    })
     expect(row?.key_hash).toBe(createHash("sha256").update(issued.key).digest("hex"))
     expect(JSON.stringify(scene.platform.sql("SELECT * FROM ingest_keys JOIN audit_log"))).not.toContain(issued.key)
   })
@@ -73,10 +84,10 @@ describe("rotation", () => {
     expect(next).toMatchObject({ name: "bundle", route: "events" })
     expect(next.key).not.toBe(old.key)
     expect([await statusWith(old.key), await statusWith(next.key)]).toEqual(["200", "200"])
-    expect(stored(old.id)?.expires_at).toBe(next.old_key_expires_at)
-    expect(scene.platform.sql("SELECT actor, tenant_id FROM audit_log WHERE action = 'ingest_key.rotate' AND target = ?", [old.id])).toEqual([
-      { actor: `user:${operator.id}`, tenant_id: scene.a.id },
-    ])
+    expect(stored(old.id)?.expires_at.replace(" ", "T")).toBe(next.old_key_expires_at)
+    expect(
+      scene.platform.sql("SELECT actor, tenant_id FROM audit_log WHERE action = 'ingest_key.rotate' AND target = ?", [old.id]),
+    ).toEqual([{ actor: `user:${operator.id}`, tenant_id: scene.a.id }])
   })
 
   it("without an overlap ends the old key at once", async () => {
@@ -138,7 +149,11 @@ describe("nobody but an operator", () => {
     const issued = await issue()
     const count = () => scene.platform.sql("SELECT id, status, expires_at FROM ingest_keys ORDER BY id")
     const before = count()
-    for (const route of [`/api/tenants/${scene.a.id}/ingest-keys`, `/api/ingest-keys/${issued.id}/rotate`, `/api/ingest-keys/${issued.id}/revoke`]) {
+    for (const route of [
+      `/api/tenants/${scene.a.id}/ingest-keys`,
+      `/api/ingest-keys/${issued.id}/rotate`,
+      `/api/ingest-keys/${issued.id}/revoke`,
+    ]) {
       expect((await act(route, { name: "mine" }, token())).status).toBe(status)
     }
     expect(count()).toEqual(before)

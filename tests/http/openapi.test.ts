@@ -172,7 +172,9 @@ const large = (bytes: number) => JSON.stringify({ filler: "x".repeat(bytes) })
 describe("the document", () => {
   it("lists exactly the routes that main.pb.ts registers", () => {
     const source = readFileSync(path.join(root, "hooks-src/entry/main.pb.ts"), "utf8")
-    const registered = [...source.matchAll(/routerAdd\("([A-Z]+)", "([^"]+)"/g)].map(([, method, route]) => `${method} ${route}`)
+    const registered = [...source.matchAll(/routerAdd\(\s*"([A-Z]+)",\s*"([^"]+)"/g)].map(
+      ([, method, route]) => `${method} ${route}`,
+    )
     const documented = Object.entries(spec.paths).flatMap(([route, item]) =>
       Object.keys(item).map((method) => `${method.toUpperCase()} ${route}`),
     )

@@ -1,6 +1,16 @@
 /** The guarantee: prices change by publishing a new version; what was published stays as it was, and every booked row pins one. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { createPerson, type Person, shapeProblems, startTwoTenants, type TwoTenants, usageEvent, usageRow, usedNano, verdictOf } from "./two-tenants"
+import {
+  createPerson,
+  type Person,
+  shapeProblems,
+  startTwoTenants,
+  type TwoTenants,
+  usageEvent,
+  usageRow,
+  usedNano,
+  verdictOf,
+} from "./two-tenants"
 
 let scene: TwoTenants
 let operator: Person
@@ -11,16 +21,33 @@ beforeAll(async () => {
 afterAll(() => scene?.platform.stop())
 
 const publish = (body: unknown, token = operator.token) => scene.platform.request("POST", "/api/prices/publish", { token, body })
-const entry = (model: string, usd: Record<string, unknown> = { input: "1.00", output: "2.00" }) => ({ model, provider: "openai", kind: "chat", usd })
-const versions = (model: string) => scene.platform.sql<{ version: number; rates: string }>("SELECT version, rates FROM model_prices WHERE model = ? ORDER BY version", [model])
+const entry = (model: string, usd: Record<string, unknown> = { input: "1.00", output: "2.00" }) => ({
+  model,
+  provider: "openai",
+  kind: "chat",
+  usd,
+})
+const versions = (model: string) =>
+  scene.platform.sql<{ version: number; rates: string }>(
+    "SELECT version, rates FROM model_prices WHERE model = ? ORDER BY version",
+    [model],
+  )
 
 describe("publishing", () => {
   it("makes sell prices with rate and markup, and keeps the upstream price of the same version", async () => {
-    const { status, body } = await publish({ entries: [entry("new-1", { input: "2.50", cache_read: "1.25", output: "10.00" })], source: "price page" })
+    const { status, body } = await publish({
+      entries: [entry("new-1", { input: "2.50", cache_read: "1.25", output: "10.00" })],
+      source: "price page",
+    })
     const rates = { input: 2_760_000_000, cache_read: 1_380_000_000, output: 11_040_000_000 }
     expect([status, body]).toEqual([
       200,
-      { dry_run: false, published: 1, repriced: 0, changes: [{ model: "new-1", provider: "openai", status: "new", before: null, after: rates }] },
+      {
+        dry_run: false,
+        published: 1,
+        repriced: 0,
+        changes: [{ model: "new-1", provider: "openai", status: "new", before: null, after: rates }],
+      },
     ])
     expect(versions("new-1").map((v) => [v.version, JSON.parse(v.rates)])).toEqual([[1, rates]])
     expect(scene.platform.sql("SELECT usd_eur_micro, markup_bp, source FROM model_costs WHERE model = 'new-1'")).toEqual([
@@ -61,7 +88,11 @@ describe("publishing", () => {
     const { body } = await publish({ entries: [entry("later-1")] })
     expect(body.repriced).toBe(1)
     expect(usedNano(scene.platform, "tenant", scene.a.id) - before).toBe(1_214_400)
-    expect(usageRow(scene.platform, `${event.event_id}~1`)).toMatchObject({ corrects: event.event_id, tokens_input: 0, tokens_output: 0 })
+    expect(usageRow(scene.platform, `${event.event_id}~1`)).toMatchObject({
+      corrects: event.event_id,
+      tokens_input: 0,
+      tokens_output: 0,
+    })
     expect(scene.platform.sql("SELECT 1 FROM model_blocks WHERE model = 'later-1' AND lifted_at = ''")).toEqual([])
   })
 

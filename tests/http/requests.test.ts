@@ -19,8 +19,12 @@ const POST_ROUTES = [
 ]
 const GET_ROUTES = ["/api/usage/cursor", "/api/usage/summary", "/api/budget", "/api/ready"]
 const WRONG: [string, string, string][] = [
-  ...POST_ROUTES.flatMap((route) => ["GET", "PUT", "PATCH", "DELETE"].map((method): [string, string, string] => [method, route, "POST"])),
-  ...GET_ROUTES.flatMap((route) => ["POST", "PUT", "PATCH", "DELETE"].map((method): [string, string, string] => [method, route, "GET"])),
+  ...POST_ROUTES.flatMap((route) =>
+    ["GET", "PUT", "PATCH", "DELETE"].map((method): [string, string, string] => [method, route, "POST"]),
+  ),
+  ...GET_ROUTES.flatMap((route) =>
+    ["POST", "PUT", "PATCH", "DELETE"].map((method): [string, string, string] => [method, route, "GET"]),
+  ),
 ]
 
 describe("a wrong verb", () => {
@@ -53,14 +57,19 @@ describe("a call without a login", () => {
 })
 
 describe("a path that does not exist", () => {
-  it.each(["/api/usage/nope", "/api/usage/", "/api/usage/events/", "/api/budgets/x/steal", "/api/tenants/x", "/api/ingest-keys/x", "/api/prices/"])(
-    "%s below an own route → 404 in our shape",
-    async (path) => {
-      const answer = await scene.platform.request("GET", path)
-      expect([answer.status, answer.body.code]).toEqual([404, "not_found"])
-      expect(shapeProblems(answer)).toEqual([])
-    },
-  )
+  it.each([
+    "/api/usage/nope",
+    "/api/usage/",
+    "/api/usage/events/",
+    "/api/budgets/x/steal",
+    "/api/tenants/x",
+    "/api/ingest-keys/x",
+    "/api/prices/",
+  ])("%s below an own route → 404 in our shape", async (path) => {
+    const answer = await scene.platform.request("GET", path)
+    expect([answer.status, answer.body.code]).toEqual([404, "not_found"])
+    expect(shapeProblems(answer)).toEqual([])
+  })
 })
 
 describe("X-Request-Id", () => {
@@ -82,11 +91,13 @@ describe("X-Request-Id", () => {
   })
 
   it("is on a 200 and another one each time", async () => {
-    const ids = await Promise.all([1, 2, 3].map(async () => {
-      const answer = await scene.platform.ingest(scene.a.ingestKey, { events: [usageEvent()] })
-      expect(answer.status).toBe(200)
-      return answer.headers.get("x-request-id")
-    }))
+    const ids = await Promise.all(
+      [1, 2, 3].map(async () => {
+        const answer = await scene.platform.ingest(scene.a.ingestKey, { events: [usageEvent()] })
+        expect(answer.status).toBe(200)
+        return answer.headers.get("x-request-id")
+      }),
+    )
     expect(new Set(ids).size).toBe(3)
   })
 

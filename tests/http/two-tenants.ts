@@ -44,7 +44,8 @@ export async function startTwoTenants(options: PlatformOptions = {}): Promise<Tw
 
 async function createCustomer(platform: Platform, slug: string, productId: string): Promise<Customer> {
   const tenant = await platform.createTenant({ slug })
-  const person = (name: string, role: string) => createPerson(platform, { email: `${name}@${slug}.example.com`, role, tenant_id: tenant.id, product_id: productId })
+  const person = (name: string, role: string) =>
+    createPerson(platform, { email: `${name}@${slug}.example.com`, role, tenant_id: tenant.id, product_id: productId })
   const admin = await person("admin", "tenant_admin")
   const member = await person("member", "member")
   const colleague = await person("colleague", "member")
@@ -91,7 +92,10 @@ export function usageRow(platform: Platform, eventId: string): Record<string, st
 
 export function usedNano(platform: Platform, scope: "tenant" | "user", ownerId: string): number {
   const column = scope === "tenant" ? "tenant_id" : "user_id"
-  const rows = platform.sql<{ used_nano: number }>(`SELECT used_nano FROM budgets WHERE scope = ? AND ${column} = ?`, [scope, ownerId])
+  const rows = platform.sql<{ used_nano: number }>(`SELECT used_nano FROM budgets WHERE scope = ? AND ${column} = ?`, [
+    scope,
+    ownerId,
+  ])
   return rows[0]?.used_nano ?? 0
 }
 
@@ -106,7 +110,12 @@ export function budgetId(platform: Platform, scope: "tenant" | "user", ownerId: 
 export function shapeProblems(answer: Answer): string[] {
   const { body, headers } = answer
   const problems: string[] = []
-  if (Object.keys(body ?? {}).sort().join() !== "code,data,message,requestId") problems.push(`keys: ${JSON.stringify(body)}`)
+  if (
+    Object.keys(body ?? {})
+      .sort()
+      .join() !== "code,data,message,requestId"
+  )
+    problems.push(`keys: ${JSON.stringify(body)}`)
   if (typeof body?.code !== "string" || !/^[a-z_]+$/.test(body.code)) problems.push("code")
   if (typeof body?.message !== "string" || body.message === "") problems.push("message")
   if (typeof body?.data !== "object" || body.data === null) problems.push("data")

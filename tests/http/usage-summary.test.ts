@@ -31,7 +31,9 @@ beforeAll(async () => {
     expect(answer.status).toBe(200)
   }
   // Publishing the price books corrections: rows without tokens, with a signed cost.
-  await scene.platform.publishPrices([{ model: "gpt-unknown", provider: "openai", kind: "chat", usd: { input: "1.00", output: "3.00" } }])
+  await scene.platform.publishPrices([
+    { model: "gpt-unknown", provider: "openai", kind: "chat", usd: { input: "1.00", output: "3.00" } },
+  ])
 })
 afterAll(() => scene?.platform.stop())
 
@@ -68,7 +70,10 @@ describe.each(["day", "model", "user"])("by %s", (group) => {
   })
 
   it("an operator names the tenant and sees the same as its admin", async () => {
-    const [mine, theirs] = [await ask(operator.token, `group=${group}&${WIDE}&tenant_id=${scene.b.id}`), await ask(scene.b.admin.token, `group=${group}&${WIDE}`)]
+    const [mine, theirs] = [
+      await ask(operator.token, `group=${group}&${WIDE}&tenant_id=${scene.b.id}`),
+      await ask(scene.b.admin.token, `group=${group}&${WIDE}`),
+    ]
     expect(mine.body).toEqual(theirs.body)
   })
 
@@ -83,12 +88,18 @@ describe.each(["day", "model", "user"])("by %s", (group) => {
 it("without a query it is the current period by day, and its total is what the tenant's budget has used", async () => {
   const { body } = await ask(scene.a.admin.token, "")
   expect(body.group).toBe("day")
-  const [budget] = scene.platform.sql<{ used_nano: number; period_key: string }>("SELECT used_nano, period_key FROM budgets WHERE scope = 'tenant' AND tenant_id = ?", [scene.a.id])
+  const [budget] = scene.platform.sql<{ used_nano: number; period_key: string }>(
+    "SELECT used_nano, period_key FROM budgets WHERE scope = 'tenant' AND tenant_id = ?",
+    [scene.a.id],
+  )
   expect([body.period, nano(body.total.cost)]).toEqual([budget?.period_key, budget?.used_nano])
 })
 
 it("from is included, to is not", async () => {
-  const [row] = scene.platform.sql<{ timestamp: string }>("SELECT timestamp FROM usage_logs WHERE tenant_id = ? ORDER BY timestamp LIMIT 1", [scene.a.id])
+  const [row] = scene.platform.sql<{ timestamp: string }>(
+    "SELECT timestamp FROM usage_logs WHERE tenant_id = ? ORDER BY timestamp LIMIT 1",
+    [scene.a.id],
+  )
   const at = (row?.timestamp ?? "").replace(" ", "T")
   const total = async (query: string) => (await ask(scene.a.admin.token, query)).body.total.events
   expect(await total(`from=2020-01-01T00:00:00Z&to=${at}`)).toBe(0)

@@ -1,6 +1,17 @@
 /** The guarantee: every good event is booked once, at the book's price, on the tenant and the user that it names. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { createPerson, EVENT_COST, EVENT_COST_NANO, minutesFromNow, startTwoTenants, type TwoTenants, usageEvent, usageRow, usedNano, verdictOf } from "../two-tenants"
+import {
+  createPerson,
+  EVENT_COST,
+  EVENT_COST_NANO,
+  minutesFromNow,
+  startTwoTenants,
+  type TwoTenants,
+  usageEvent,
+  usageRow,
+  usedNano,
+  verdictOf,
+} from "../two-tenants"
 
 let scene: TwoTenants
 beforeAll(async () => {
@@ -31,7 +42,10 @@ describe("an accepted event", () => {
   })
 
   it("is charged in full to the tenant's row and to the user's row", async () => {
-    const before = { tenant: usedNano(scene.platform, "tenant", scene.a.id), user: usedNano(scene.platform, "user", scene.a.colleague.id) }
+    const before = {
+      tenant: usedNano(scene.platform, "tenant", scene.a.id),
+      user: usedNano(scene.platform, "user", scene.a.colleague.id),
+    }
     await book(usageEvent({ user_id: scene.a.colleague.id }))
     expect(usedNano(scene.platform, "tenant", scene.a.id) - before.tenant).toBe(EVENT_COST_NANO)
     expect(usedNano(scene.platform, "user", scene.a.colleague.id) - before.user).toBe(EVENT_COST_NANO)
@@ -59,7 +73,14 @@ describe("an accepted event", () => {
 
   it("that names only an API key is booked on the key's owner", async () => {
     await scene.platform.superuser.collection("api_keys").create({
-      ...{ id: "keyofalpha00001", tenant_id: scene.a.id, user_id: scene.a.colleague.id, name: "cli", key_hash: "a".repeat(64), status: "active" },
+      ...{
+        id: "keyofalpha00001",
+        tenant_id: scene.a.id,
+        user_id: scene.a.colleague.id,
+        name: "cli",
+        key_hash: "a".repeat(64),
+        status: "active",
+      },
     })
     const before = usedNano(scene.platform, "user", scene.a.colleague.id)
     const event = usageEvent({ api_key_id: "keyofalpha00001" })
@@ -86,14 +107,22 @@ describe("what an event may look like", () => {
     ["half of the prompt from the cache", { tokens_cache_read: 500 }, { cost: "0.002622000" }],
     ["cache classes that fill the input exactly", { tokens_cache_read: 600, tokens_cache_write: 400 }, { cost: "0.002484000" }],
     ["one thousand million tokens", { tokens_input: 1e9, tokens_output: 0 }, { cost: "2760.000000000" }],
-    ["optional ids and flags that are null", { user_id: null, call_id: null, hold_id: null, api_key_id: null, aborted: null }, { cost: EVENT_COST }],
+    [
+      "optional ids and flags that are null",
+      { user_id: null, call_id: null, hold_id: null, api_key_id: null, aborted: null },
+      { cost: EVENT_COST },
+    ],
     ["fields that we do not know", { colour: "blue", nested: { deep: [1, 2, 3] } }, { cost: EVENT_COST }],
     ["a reported cost, which is only a cross-check", { reported_cost_usd: "99.000000001" }, { cost: EVENT_COST }],
     ["a call that our cache answered", { cache_hit: true }, { cost: "0.000000000" }],
     ["a failure without tokens", { status: "failure", tokens_input: 0, tokens_output: 0 }, { cost: "0.000000000" }],
     ["a failure that used tokens", { status: "failure" }, { cost: EVENT_COST }],
     ["a start nine minutes ahead", { timestamp: minutesFromNow(9) }, { cost: EVENT_COST }],
-    ["a time with an offset", { timestamp: `${new Date(Date.now() + 7_200_000).toISOString().slice(0, 19)}+02:00` }, { cost: EVENT_COST }],
+    [
+      "a time with an offset",
+      { timestamp: `${new Date(Date.now() + 7_200_000).toISOString().slice(0, 19)}+02:00` },
+      { cost: EVENT_COST },
+    ],
     ["an id of 128 characters", { event_id: "i".repeat(128) }, { cost: EVENT_COST }],
     ["an id of other alphabets and quotes", { event_id: "Ünï-✓-'; DROP TABLE usage_logs; --" }, { cost: EVENT_COST }],
     ["the own tenant's id", {}, { cost: EVENT_COST }],
@@ -108,7 +137,9 @@ describe("what an event may look like", () => {
     const event = usageEvent({ model: "gpt-99" })
     expect(await book(event)).toMatchObject({ verdict: "quarantined", code: "model_unpriced", cost: EVENT_COST })
     expect(usageRow(scene.platform, event.event_id)).toMatchObject({ price_status: "quarantined", cost_nano: EVENT_COST_NANO })
-    expect(scene.platform.sql("SELECT model FROM model_blocks WHERE tenant_id = ? AND lifted_at = ''", [scene.a.id])).toEqual([{ model: "gpt-99" }])
+    expect(scene.platform.sql("SELECT model FROM model_blocks WHERE tenant_id = ? AND lifted_at = ''", [scene.a.id])).toEqual([
+      { model: "gpt-99" },
+    ])
   })
 })
 
@@ -119,7 +150,12 @@ describe("a batch", () => {
     expect(answer.status).toBe(200)
     expect(answer.body.results.map((r: { event_id: string }) => r.event_id)).toEqual(events.map((e) => e.event_id))
     expect(answer.body).toMatchObject({ next_seq: 1, gaps: [] })
-    const later = await scene.platform.ingest(scene.a.ingestKey, { source: "litellm-1", epoch: "01J", seq: 3, events: [usageEvent()] })
+    const later = await scene.platform.ingest(scene.a.ingestKey, {
+      source: "litellm-1",
+      epoch: "01J",
+      seq: 3,
+      events: [usageEvent()],
+    })
     expect(later.body).toMatchObject({ next_seq: 4, gaps: [[1, 2]] })
   })
 })

@@ -1,7 +1,7 @@
 /** The guarantee: what is no batch is refused as a whole, in our error shape, with nothing written, and the server lives. */
 import { gzipSync } from "node:zlib"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
-import { type Answer } from "../../support/platform"
+import type { Answer } from "../../support/platform"
 import { books, shapeProblems, startTwoTenants, type TwoTenants, usageEvent, verdictOf } from "../two-tenants"
 
 let scene: TwoTenants
@@ -47,7 +47,12 @@ describe("a body that is refused", () => {
     ["Infinity", () => inBatch(good().replace("1000", "Infinity")), 400, "invalid_json"],
     ["1e309", () => inBatch(good().replace("1000", "1e309")), 400, "invalid_json"],
     ["−1e309 in a field that we do not know", () => inBatch(good().replace("{", '{"x":-1e309,')), 400, "invalid_json"],
-    ["1e309 beside 70 KB of padding", () => inBatch(good().replace("{", `{"pad":"${"x".repeat(70_000)}","x":1e309,`)), 400, "invalid_json"],
+    [
+      "1e309 beside 70 KB of padding",
+      () => inBatch(good().replace("{", `{"pad":"${"x".repeat(70_000)}","x":1e309,`)),
+      400,
+      "invalid_json",
+    ],
     ["seq that is a string", () => `{"source":"s","seq":"1","events":[${good()}]}`, 400, "invalid_field"],
     ["seq without a source", () => `{"seq":1,"events":[${good()}]}`, 400, "invalid_field"],
     ["33 levels deep", () => `{"events":[${good()}],"x":${nested(32)}}`, 400, "nesting_too_deep"],
@@ -96,7 +101,14 @@ describe("a deeply nested body to the other routes", () => {
 
 describe("types and encodings", () => {
   it.each(ROUTES)("%s takes nothing but JSON", async (route) => {
-    for (const type of ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", "application/jsonp", ""]) {
+    for (const type of [
+      "text/plain",
+      "application/x-www-form-urlencoded",
+      "multipart/form-data; boundary=x",
+      "application/xml",
+      "application/jsonp",
+      "",
+    ]) {
       expectRefusal(await post(inBatch(good()), { "Content-Type": type }, route), 415, "unsupported_media_type")
     }
   })
@@ -138,13 +150,16 @@ describe("size", () => {
     expectRefusal({ status: response.status, headers: response.headers, body: await response.json() }, 413, "body_too_large")
   })
 
-  it.each(["/api/prices/publish", "/api/budgets/x/adjust", "/api/tenants/x/ingest-keys", "/api/ingest-keys/x/rotate", "/api/ingest-keys/x/revoke"])(
-    "%s takes 256 KB",
-    async (route) => {
-      const answer = await scene.platform.asSuperuser("POST", route, padded(256 * 1_024))
-      expectRefusal(answer, 413, "body_too_large")
-    },
-  )
+  it.each([
+    "/api/prices/publish",
+    "/api/budgets/x/adjust",
+    "/api/tenants/x/ingest-keys",
+    "/api/ingest-keys/x/rotate",
+    "/api/ingest-keys/x/revoke",
+  ])("%s takes 256 KB", async (route) => {
+    const answer = await scene.platform.asSuperuser("POST", route, padded(256 * 1_024))
+    expectRefusal(answer, 413, "body_too_large")
+  })
 })
 
 it("after all of this the server still books", async () => {

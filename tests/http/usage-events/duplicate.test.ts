@@ -1,6 +1,15 @@
 /** The guarantee: the same event counts once, whenever and however often it arrives; other content under its id changes nothing. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { books, EVENT_COST, EVENT_COST_NANO, startTwoTenants, type TwoTenants, usageEvent, usedNano, verdictOf } from "../two-tenants"
+import {
+  books,
+  EVENT_COST,
+  EVENT_COST_NANO,
+  startTwoTenants,
+  type TwoTenants,
+  usageEvent,
+  usedNano,
+  verdictOf,
+} from "../two-tenants"
 
 let scene: TwoTenants
 beforeAll(async () => {
@@ -12,9 +21,15 @@ describe("a duplicate", () => {
   it("repeats the first answer's cost, even when the price has changed since, and changes nothing", async () => {
     const event = usageEvent({ user_id: scene.a.member.id })
     await verdictOf(scene.platform, scene.a, event)
-    await scene.platform.publishPrices([{ model: "gpt-4o", provider: "openai", kind: "chat", usd: { input: "5.00", output: "20.00" } }])
+    await scene.platform.publishPrices([
+      { model: "gpt-4o", provider: "openai", kind: "chat", usd: { input: "5.00", output: "20.00" } },
+    ])
     const before = books(scene.platform)
-    expect(await verdictOf(scene.platform, scene.a, event)).toEqual({ event_id: event.event_id, verdict: "duplicate", cost: EVENT_COST })
+    expect(await verdictOf(scene.platform, scene.a, event)).toEqual({
+      event_id: event.event_id,
+      verdict: "duplicate",
+      cost: EVENT_COST,
+    })
     expect(books(scene.platform)).toEqual(before)
   })
 
@@ -26,7 +41,9 @@ describe("a duplicate", () => {
   })
 
   it("sent 16 times at once is accepted exactly once", async () => {
-    const batch = { events: Array.from({ length: 20 }, () => usageEvent({ model: "gpt-4o-mini", user_id: scene.a.colleague.id })) }
+    const batch = {
+      events: Array.from({ length: 20 }, () => usageEvent({ model: "gpt-4o-mini", user_id: scene.a.colleague.id })),
+    }
     const before = usedNano(scene.platform, "user", scene.a.colleague.id)
     const answers = await Promise.all(Array.from({ length: 16 }, () => scene.platform.ingest(scene.a.ingestKey, batch)))
     const verdicts = answers.flatMap((answer) => answer.body.results.map((r: { verdict: string }) => r.verdict))

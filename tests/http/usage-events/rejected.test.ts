@@ -12,7 +12,8 @@ afterAll(() => scene?.platform.stop())
 const send = (events: unknown[]) => scene.platform.ingest(scene.a.ingestKey, { events })
 const without = (name: string) => ({ [name]: undefined })
 /** Changes of a case; a function where the clock must be read late. */
-const badEvent = (changes: unknown) => usageEvent((typeof changes === "function" ? changes() : changes) as Record<string, unknown>)
+const badEvent = (changes: unknown) =>
+  usageEvent((typeof changes === "function" ? changes() : changes) as Record<string, unknown>)
 const tokenCases = ["tokens_input", "tokens_output"].flatMap((field): [string, unknown, string][] => [
   [`${field} missing`, without(field), field],
   [`${field} null`, { [field]: null }, field],
@@ -25,25 +26,33 @@ const tokenCases = ["tokens_input", "tokens_output"].flatMap((field): [string, u
   [`${field} 2^53`, { [field]: 2 ** 53 }, field],
   [`${field} 1e9 + 1`, { [field]: 1e9 + 1 }, field],
 ])
-const optionalCounts = ["tokens_cache_read", "tokens_cache_write", "tokens_cache_write_1h", "tokens_reasoning", "images", "characters", "duration_ms"].flatMap(
-  (field): [string, unknown, string][] => [
-    [`${field} −1`, { [field]: -1 }, field],
-    [`${field} 1.5`, { [field]: 1.5 }, field],
-    [`${field} "1"`, { [field]: "1" }, field],
-    [`${field} null`, { [field]: null }, field],
-  ],
-)
+const optionalCounts = [
+  "tokens_cache_read",
+  "tokens_cache_write",
+  "tokens_cache_write_1h",
+  "tokens_reasoning",
+  "images",
+  "characters",
+  "duration_ms",
+].flatMap((field): [string, unknown, string][] => [
+  [`${field} −1`, { [field]: -1 }, field],
+  [`${field} 1.5`, { [field]: 1.5 }, field],
+  [`${field} "1"`, { [field]: "1" }, field],
+  [`${field} null`, { [field]: null }, field],
+])
 const idCases = ["event_id", "model"].flatMap((field): [string, unknown, string][] => [
   [`${field} missing`, without(field), field],
   [`${field} null`, { [field]: null }, field],
   [`${field} a number`, { [field]: 7 }, field],
 ])
-const textCases = ["event_id", "model", "user_id", "call_id", "hold_id", "api_key_id", "provider", "model_requested"].flatMap((field): [string, unknown, string][] => [
-  [`${field} of 129 characters`, { [field]: "x".repeat(129) }, field],
-  [`${field} with a line feed`, { [field]: "a\nb" }, field],
-  [`${field} with a NUL`, { [field]: "a\u0000b" }, field],
-  [`${field} with a DEL`, { [field]: "a\u007fb" }, field],
-])
+const textCases = ["event_id", "model", "user_id", "call_id", "hold_id", "api_key_id", "provider", "model_requested"].flatMap(
+  (field): [string, unknown, string][] => [
+    [`${field} of 129 characters`, { [field]: "x".repeat(129) }, field],
+    [`${field} with a line feed`, { [field]: "a\nb" }, field],
+    [`${field} with a NUL`, { [field]: "a\u0000b" }, field],
+    [`${field} with a DEL`, { [field]: "a\u007fb" }, field],
+  ],
+)
 const CASES: [string, unknown, string][] = [
   ...tokenCases,
   ...optionalCounts,
@@ -89,10 +98,20 @@ describe("a rejected event", () => {
     expect(usedNano(scene.platform, "tenant", scene.a.id)).toBe(neighbours * EVENT_COST_NANO)
   })
 
-  it.each([["null", null], ["a number", 5], ["a string", "x"], ["an array", []], ["true", true]])("%s instead of an object", async (_name, value) => {
+  it.each([
+    ["null", null],
+    ["a number", 5],
+    ["a string", "x"],
+    ["an array", []],
+    ["true", true],
+  ])("%s instead of an object", async (_name, value) => {
     const answer = await send([usageEvent(), value])
     expect(answer.body.results[0].verdict).toBe("accepted")
-    expect(answer.body.results[1]).toMatchObject({ verdict: "rejected", code: "invalid_field", message: expect.stringContaining("events[1] must be an object") })
+    expect(answer.body.results[1]).toMatchObject({
+      verdict: "rejected",
+      code: "invalid_field",
+      message: expect.stringContaining("events[1] must be an object"),
+    })
   })
 
   it("a batch of nothing but bad events changes nothing", async () => {

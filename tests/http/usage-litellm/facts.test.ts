@@ -11,7 +11,14 @@ const KEY_HASH = createHash("sha256").update("sk-a-key-of-alpha").digest("hex")
 beforeAll(async () => {
   scene = await startTwoTenants()
   await scene.platform.superuser.collection("api_keys").create({
-    ...{ id: "keyofalpha00001", tenant_id: scene.a.id, user_id: scene.a.colleague.id, name: "cli", key_hash: KEY_HASH, status: "active" },
+    ...{
+      id: "keyofalpha00001",
+      tenant_id: scene.a.id,
+      user_id: scene.a.colleague.id,
+      name: "cli",
+      key_hash: KEY_HASH,
+      status: "active",
+    },
   })
 })
 afterAll(() => scene?.platform.stop())
@@ -27,7 +34,14 @@ describe("counts", () => {
     const { result, row } = await book(chat())
     expect([result.verdict, result.cost]).toEqual(["accepted", CHAT_COST])
     expect(row).toMatchObject({
-      ...{ model: "gpt-4o", model_requested: "my-gpt", provider: "openai", kind: "chat", status: "success", price_status: "priced" },
+      ...{
+        model: "gpt-4o",
+        model_requested: "my-gpt",
+        provider: "openai",
+        kind: "chat",
+        status: "success",
+        price_status: "priced",
+      },
       ...{ tokens_input: 1_000, tokens_uncached: 800, tokens_cache_read: 200, tokens_output: 50, tokens_reasoning: 8 },
       ...{ duration_ms: 978, reported_cost_nano_usd: 424_000 },
     })
@@ -90,7 +104,13 @@ describe("who", () => {
     const { row } = await book(
       chat(
         { end_user: id, user: id, user_id: id, request_tags: [id], model_parameters: { user: id, metadata: forged } },
-        { user_api_key_end_user_id: id, requester_metadata: forged, requester_custom_headers: forged.headers, spend_logs_metadata: forged, user_id: id },
+        {
+          user_api_key_end_user_id: id,
+          requester_metadata: forged,
+          requester_custom_headers: forged.headers,
+          spend_logs_metadata: forged,
+          user_id: id,
+        },
       ),
     )
     expect(row).toMatchObject({ user_id: "", claimed_user: "" })
@@ -98,7 +118,10 @@ describe("who", () => {
   })
 
   it("unknown to us: booked to the tenant, with code unknown_user", async () => {
-    expect((await book(chat({}, { user_api_key_user_id: "8f7c-owui-id" }))).result).toMatchObject({ verdict: "accepted", code: "unknown_user" })
+    expect((await book(chat({}, { user_api_key_user_id: "8f7c-owui-id" }))).result).toMatchObject({
+      verdict: "accepted",
+      code: "unknown_user",
+    })
   })
 
   it("of another tenant: tenant_mismatch, nothing booked", async () => {
@@ -120,8 +143,15 @@ describe("who", () => {
 it("prompts, answers and error texts are nowhere in the data folder", async () => {
   await book(chat())
   await book(failure())
-  await scene.platform.ingest(scene.a.ingestKey, [chat({ prompt_tokens: SECRET_PROMPT }), chat({ model: null })], "/api/usage/litellm")
-  await scene.platform.request("POST", "/api/usage/litellm", { token: `Bearer ${scene.a.ingestKey}`, body: JSON.stringify([chat()]).slice(0, -9) })
+  await scene.platform.ingest(
+    scene.a.ingestKey,
+    [chat({ prompt_tokens: SECRET_PROMPT }), chat({ model: null })],
+    "/api/usage/litellm",
+  )
+  await scene.platform.request("POST", "/api/usage/litellm", {
+    token: `Bearer ${scene.a.ingestKey}`,
+    body: JSON.stringify([chat()]).slice(0, -9),
+  })
   for (const name of ["data.db", "data.db-wal", "auxiliary.db", "auxiliary.db-wal"]) {
     const bytes = readFileSync(path.join(scene.platform.dataDir, name))
     for (const text of [SECRET_PROMPT, SECRET_ANSWER, "alice@acme.test"]) expect(bytes.includes(text)).toBe(false)

@@ -1,6 +1,6 @@
 /** The guarantee: the stock logger's three framings are the same events, and an event is known again however it comes. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { type Answer } from "../../support/platform"
+import type { Answer } from "../../support/platform"
 import { books, shapeProblems, startTwoTenants, type TwoTenants, usageRow } from "../two-tenants"
 import { aborted, CHAT_COST, chat, eventIdOf, failure, idOf, speech, startNow } from "./payloads"
 
@@ -21,12 +21,13 @@ const FRAMINGS: Record<string, (payloads: Json[]) => Promise<Answer[]>> = {
   "an indented array": async (payloads) => [await post(JSON.stringify(payloads, null, 2))],
   "single objects": (payloads) => Promise.all(payloads.map((payload) => post(JSON.stringify(payload)))),
   "indented single objects": (payloads) => Promise.all(payloads.map((payload) => post(JSON.stringify(payload, null, 2)))),
-  "NDJSON": async (payloads) => [await post(payloads.map((payload) => JSON.stringify(payload)).join("\n"), "application/x-ndjson")],
+  NDJSON: async (payloads) => [await post(payloads.map((payload) => JSON.stringify(payload)).join("\n"), "application/x-ndjson")],
   "NDJSON with an empty last line": async (payloads) => [await post(`${payloads.map((p) => JSON.stringify(p)).join("\n")}\n`)],
   "NDJSON with CRLF": async (payloads) => [await post(payloads.map((p) => JSON.stringify(p)).join("\r\n"))],
 }
 const names = Object.keys(FRAMINGS)
-const sendAs = async (framing: string, payloads: Json[]) => (await FRAMINGS[framing]?.(payloads))?.flatMap((a) => a.body.results) ?? []
+const sendAs = async (framing: string, payloads: Json[]) =>
+  (await FRAMINGS[framing]?.(payloads))?.flatMap((a) => a.body.results) ?? []
 
 describe.each(names)("as %s", (framing) => {
   it("the same payloads get the same verdicts and costs", async () => {
@@ -57,15 +58,18 @@ describe.each(names)("as %s", (framing) => {
 describe("the event id", () => {
   const fractions = ["1795417482.474588", "1795417482.5", "1795417482.0", "1795417482"]
   const wholeSecond = Math.floor(Date.now() / 1_000)
-  it.each(fractions.map((text) => text.replace("1795417482", String(wholeSecond))))("is made of the startTime as sent: %s", async (startTime) => {
-    const payload = chat({ startTime: 0 })
-    const text = JSON.stringify(payload).replace('"startTime":0', `"startTime":${startTime}`)
-    const id = eventIdOf(payload.id, "success", startTime)
-    for (const body of [text, `[${text}]`, `${text}\n${JSON.stringify(chat())}`, text.replaceAll('":', '": ')]) {
-      expect((await post(body)).body.results[0].event_id).toBe(id)
-    }
-    expect(usageRow(scene.platform, id)).toBeDefined()
-  })
+  it.each(fractions.map((text) => text.replace("1795417482", String(wholeSecond))))(
+    "is made of the startTime as sent: %s",
+    async (startTime) => {
+      const payload = chat({ startTime: 0 })
+      const text = JSON.stringify(payload).replace('"startTime":0', `"startTime":${startTime}`)
+      const id = eventIdOf(payload.id, "success", startTime)
+      for (const body of [text, `[${text}]`, `${text}\n${JSON.stringify(chat())}`, text.replaceAll('":', '": ')]) {
+        expect((await post(body)).body.results[0].event_id).toBe(id)
+      }
+      expect(usageRow(scene.platform, id)).toBeDefined()
+    },
+  )
 
   it("is right for each of a batch in which whole seconds are written both ways", async () => {
     const [one, two] = [chat({ startTime: 0 }), chat({ startTime: 0 })]
@@ -87,7 +91,14 @@ describe("the event id", () => {
     await post(JSON.stringify(payload))
     const before = books(scene.platform)
     const own = {
-      ...{ event_id: idOf(payload), model: "gpt-4o", provider: "openai", status: "success", tokens_input: 1_000, tokens_cache_read: 200 },
+      ...{
+        event_id: idOf(payload),
+        model: "gpt-4o",
+        provider: "openai",
+        status: "success",
+        tokens_input: 1_000,
+        tokens_cache_read: 200,
+      },
       ...{ tokens_output: 50, timestamp: new Date((payload.startTime as number) * 1_000).toISOString(), api_key_id: "" },
     }
     const [result] = (await scene.platform.ingest(scene.a.ingestKey, { events: [own] })).body.results
