@@ -40,12 +40,15 @@ migrate(
         indexes: ["CREATE UNIQUE INDEX idx_product_versions_number ON product_versions (product_id, version)"],
       }),
     )
-    app
-      .db()
-      .newQuery(
-        "CREATE TRIGGER product_versions_no_update BEFORE UPDATE ON product_versions BEGIN SELECT RAISE(ABORT, 'product_versions are immutable'); END",
-      )
-      .execute()
+    for (const verb of ["UPDATE", "DELETE"]) {
+      app
+        .db()
+        .newQuery(
+          `CREATE TRIGGER product_versions_no_${verb.toLowerCase()} BEFORE ${verb} ON product_versions
+           BEGIN SELECT RAISE(ABORT, 'product_versions are immutable: users pin them'); END`,
+        )
+        .execute()
+    }
   },
   (app) => {
     app.delete(app.findCollectionByNameOrId("product_versions"))

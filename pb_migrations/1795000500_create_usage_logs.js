@@ -56,6 +56,7 @@ migrate(
         indexes: [
           "CREATE UNIQUE INDEX idx_usage_logs_event ON usage_logs (tenant_id, event_id)",
           "CREATE INDEX idx_usage_logs_tenant_time ON usage_logs (tenant_id, timestamp)",
+          "CREATE INDEX idx_usage_logs_tenant_period ON usage_logs (tenant_id, period_key)",
           "CREATE INDEX idx_usage_logs_user_time ON usage_logs (user_id, timestamp)",
           "CREATE INDEX idx_usage_logs_quarantined ON usage_logs (model) WHERE price_status = 'quarantined'",
           "CREATE INDEX idx_usage_logs_corrects ON usage_logs (tenant_id, corrects) WHERE corrects != ''",

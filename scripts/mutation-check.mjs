@@ -19,13 +19,13 @@ const MUTANTS = [
   ["money.ts", 'value < 0n ? "-" : ""', '""'],
   [
     "pricing.ts",
-    '["cache_read", counts.cacheRead, tokens.cache_read ?? tokens.input]',
-    '["cache_read", counts.cacheRead, tokens.input]',
+    '"cache_read", counts.cacheRead, tokens.cache_read ?? tokens.input',
+    '"cache_read", counts.cacheRead, tokens.input',
   ],
-  ["pricing.ts", '["cache_write", counts.cacheWrite, write]', '["cache_write", counts.cacheWrite, tokens.cache_read]'],
+  ["pricing.ts", '"cache_write", counts.cacheWrite, write', '"cache_write", counts.cacheWrite, tokens.cache_read'],
   ["pricing.ts", "tokens.cache_write_1h ?? write", "write"],
-  ["pricing.ts", '["output", counts.output, tokens.output]', '["output", counts.output, tokens.input]'],
-  ["pricing.ts", '["input", counts.uncached, tokens.input]', '["input", inputTokens(counts), tokens.input]'],
+  ["pricing.ts", '"output", counts.output, tokens.output', '"output", counts.output, tokens.input'],
+  ["pricing.ts", '"input", counts.uncached, tokens.input', '"input", inputTokens(counts), tokens.input'],
   ["pricing.ts", "input > candidate.above_tokens", "input >= candidate.above_tokens"],
   [
     "pricing.ts",

@@ -70,27 +70,30 @@ export function tokenRatesFor(rates: Rates, input: number): TokenRates {
 export function priceCounts(counts: UsageCounts, rates: Rates): { costNano: number } | { missing: string } {
   const tokens = tokenRatesFor(rates, inputTokens(counts))
   const write = tokens.cache_write ?? tokens.input
-  const classes: [string, number, number | undefined][] = [
-    ["input", counts.uncached, tokens.input],
-    ["cache_read", counts.cacheRead, tokens.cache_read ?? tokens.input],
-    ["cache_write", counts.cacheWrite, write],
-    ["cache_write_1h", counts.cacheWrite1h, tokens.cache_write_1h ?? write],
-    ["output", counts.output, tokens.output],
-  ]
   const lines: BillLine[] = []
-  for (const [name, count, rateNano] of classes) {
-    if (count === 0) continue
-    if (rateNano === undefined) return { missing: name }
-    lines.push({ count, rateNano, per: 1_000_000 })
-  }
-  const missing = addUnitLines(counts, rates, lines)
+  const missing =
+    addTokens(lines, "input", counts.uncached, tokens.input) ??
+    addTokens(lines, "cache_read", counts.cacheRead, tokens.cache_read ?? tokens.input) ??
+    addTokens(lines, "cache_write", counts.cacheWrite, write) ??
+    addTokens(lines, "cache_write_1h", counts.cacheWrite1h, tokens.cache_write_1h ?? write) ??
+    addTokens(lines, "output", counts.output, tokens.output) ??
+    addUnitLines(counts, rates, lines)
   if (missing) return { missing }
   if (rates.call !== undefined) lines.push({ count: 1, rateNano: rates.call, per: 1 })
   return { costNano: billNano(lines) }
 }
 
+/** Adds the line of a token class; answers the class if it was used and has no rate. */
+function addTokens(lines: BillLine[], name: string, count: number, rateNano: number | undefined): string | null {
+  if (count === 0) return null
+  if (rateNano === undefined) return name
+  lines.push({ count, rateNano, per: 1_000_000 })
+  return null
+}
+
 /** Units beyond tokens. A unit without a rate is fine only if tokens already pay for the call. Returns the missing one. */
 function addUnitLines(counts: UsageCounts, rates: Rates, lines: BillLine[]): string | null {
+  if (counts.images + counts.audioMs + counts.characters === 0) return null
   const paidByTokens = lines.length > 0
   const units: ["image" | "second" | "mchar", number, BillLine["per"]][] = [
     ["image", counts.images, 1],

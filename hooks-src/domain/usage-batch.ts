@@ -109,7 +109,9 @@ function decideEvent(event: UsageEvent, facts: BatchFacts, seen: Map<string, Boo
   const row = buildRow(event, facts)
   const before = seen.get(event.eventId) ?? facts.existing.get(event.eventId)
   if (before) return compareWithBooked(row, before)
-  const price = decidePrice({ ...event, counts: countsOf(event) }, facts.prices, facts.wholeBook)
+  const { model, provider, kind, status, cacheHit, timestampMs } = event
+  const call = { model, provider, kind, status, cacheHit, timestampMs, counts: countsOf(event) }
+  const price = decidePrice(call, facts.prices, facts.wholeBook)
   row.costNano = price.costNano
   row.priceId = price.priceId
   row.priceStatus = price.status === "quarantined" ? "quarantined" : event.estimated || event.aborted ? "estimated" : "priced"

@@ -22,7 +22,7 @@ export function requireIngestKey(e: core.RequestEvent, route: "events" | "litell
     throw new ApiProblem("key_bound_to_other_route", `this ingest key is bound to /api/usage/${key.route}`)
   }
   if (key.lastUsed === "" || now - fromDbTime(key.lastUsed) > LAST_USED_EVERY_MS) {
-    transaction((tx) => touchIngestKey(tx, key.id, dbTime(now)), false)
+    transaction((tx) => touchIngestKey(tx, key.id, dbTime(now)))
   }
   return key
 }

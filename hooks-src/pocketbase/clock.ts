@@ -16,7 +16,13 @@ export function fromDbTime(text: string): number {
 /** 00:00 local time of a date in an IANA zone. An unknown zone silently becomes UTC in the host: see validZone. */
 export function localMidnight(timezone: string): (date: string) => number {
   const zone = timezone === "" ? "Europe/Berlin" : timezone
-  return (date) => new DateTime(`${date} 00:00:00`, zone).unix() * 1000
+  return (date) => {
+    const midnight = new DateTime(`${date} 00:00:00`, zone).unix() * 1000
+    // Where the clock skips midnight (Havana in spring) the host names 23:00 of the day before: the day begins at 01:00.
+    const before = new Date(Date.parse(`${date}T00:00:00Z`) - 3_600_000).toISOString().slice(0, 10)
+    const skipped = new DateTime(`${before} 23:00:00`, zone).unix() * 1000 === midnight
+    return skipped ? midnight + 3_600_000 : midnight
+  }
 }
 
 /** True if the host knows the zone: an unknown one answers like UTC on every date, which real zones do only if they are UTC. */

@@ -18,14 +18,10 @@ export function execute(db: Db, sql: string, params: Params = {}): number {
 
 /**
  * One write transaction. With synchronous=FULL an acknowledged row survives a power cut; the pragma cannot change inside
- * a transaction and the connection is recycled when idle, so it is set before each one.
+ * a transaction and the connection is recycled when idle, so it is set before each one. NORMAL is what the host opens with.
  */
-export function transaction<T>(work: (tx: Db) => T, durable = true): T {
-  const level = durable ? $os.getenv("CF_SQLITE_SYNCHRONOUS") || "FULL" : "NORMAL"
-  $app
-    .nonconcurrentDB()
-    .newQuery(`PRAGMA synchronous=${level === "NORMAL" ? "NORMAL" : "FULL"}`)
-    .execute()
+export function transaction<T>(work: (tx: Db) => T): T {
+  if ($os.getenv("CF_SQLITE_SYNCHRONOUS") !== "NORMAL") $app.nonconcurrentDB().newQuery("PRAGMA synchronous=FULL").execute()
   let result: T | undefined
   $app.runInTransaction((tx) => {
     result = work(tx)
@@ -44,6 +40,11 @@ export function newIds(count: number, nowMs: number): string[] {
   return ids
 }
 
+/** Single ids of one VM and millisecond differ by this count: five random characters alone would collide in a large reset. */
+let sequence = 0
+
 export function newId(nowMs: number): string {
-  return newIds(1, nowMs)[0] as string
+  sequence = (sequence + 1) % 1_296
+  const random = $security.randomStringWithAlphabet(5, ID_ALPHABET)
+  return nowMs.toString(36).padStart(8, "0") + sequence.toString(36).padStart(2, "0") + random
 }

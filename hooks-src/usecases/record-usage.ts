@@ -12,8 +12,8 @@ import { findCursor, saveCursor } from "../pocketbase/stores/ingest-cursors"
 import { ingestFacts } from "../pocketbase/stores/ingest-facts"
 import type { IngestKey } from "../pocketbase/stores/ingest-keys"
 import { blockModel } from "../pocketbase/stores/model-blocks"
-import { versionsOfModels, wholeBook } from "../pocketbase/stores/model-prices"
-import { existingEvents, insertUsage } from "../pocketbase/stores/usage-logs"
+import { cachedVersionsOfModels, wholeBook } from "../pocketbase/stores/model-prices"
+import { existingEvents, insertUsage, usageLines } from "../pocketbase/stores/usage-logs"
 import { bringTenantUpToDate } from "./bring-budgets-up-to-date"
 import { chargeLateUsage } from "./charge-late-usage"
 
@@ -97,7 +97,7 @@ function loadFacts(key: IngestKey, parsed: ParsedEvent[], withExisting: boolean)
           events.map((e) => e.eventId),
         )
       : new Map(),
-    prices: versionsOfModels($app, names),
+    prices: cachedVersionsOfModels($app, names, stored.bookRow ?? 0),
     wholeBook: () => {
       book ??= wholeBook($app, dbTime(now))
       return book
@@ -108,10 +108,11 @@ function loadFacts(key: IngestKey, parsed: ParsedEvent[], withExisting: boolean)
 function save(key: IngestKey, facts: BatchFacts, decision: BatchDecision, sequence: SourceSequence) {
   const { source, epoch, seq } = sequence
   if (decision.rows.length === 0 && seq === null) return { next_seq: null, gaps: [] }
+  const at = nowMs()
+  const now = dbTime(at)
+  const lines = usageLines(decision.rows, facts.tenantId, source, now, at)
   return transaction((tx) => {
-    const at = nowMs()
-    const now = dbTime(at)
-    bookRows(tx, facts, decision.rows, source, now, at)
+    bookRows(tx, facts, decision.rows, lines, now, at)
     for (const model of decision.unpriced) {
       if (blockModel(tx, facts.tenantId, model.model, model.provider, model.reason, now, at)) {
         warn("model without a price was used", { tenant: facts.tenantId, model: model.model, reason: model.reason })
@@ -124,9 +125,9 @@ function save(key: IngestKey, facts: BatchFacts, decision: BatchDecision, sequen
   })
 }
 
-function bookRows(tx: Db, facts: BatchFacts, rows: UsageRow[], source: string, now: string, at: number): void {
+function bookRows(tx: Db, facts: BatchFacts, rows: UsageRow[], lines: string, now: string, at: number): void {
   if (rows.length === 0) return
-  if (insertUsage(tx, rows, facts.tenantId, source, now, at) !== rows.length) throw new StaleFacts(STALE)
+  if (insertUsage(tx, lines) !== rows.length) throw new StaleFacts(STALE)
   const charges = chargesByBudget(rows.filter((row) => row.periodKey === facts.period.key))
   if (addUsed(tx, charges, facts.period.key, now) !== charges.size) throw new StaleFacts(STALE)
   const late = rows.filter((row) => row.periodKey !== facts.period.key)

@@ -1,8 +1,8 @@
 import { countsOf, type UsageEvent } from "../contract/usage-event"
 import { decidePrice, modelNames, type PriceVersion } from "../domain/pricing"
 import { dbTime, fromDbTime } from "../pocketbase/clock"
-import { type Db, newId, transaction } from "../pocketbase/db"
-import { addUsed, budgetsOfUser, tenantBudget } from "../pocketbase/stores/budgets"
+import { type Db, transaction } from "../pocketbase/db"
+import { addUsed, chargedBudgets, tenantBudget } from "../pocketbase/stores/budgets"
 import { liftBlocks } from "../pocketbase/stores/model-blocks"
 import { versionsOfModels } from "../pocketbase/stores/model-prices"
 import { insertCorrection, type QuarantinedUsage, quarantinedModels, quarantinedUsage } from "../pocketbase/stores/usage-logs"
@@ -17,17 +17,19 @@ export function repriceQuarantined(tx: Db, models: string[], nowMs: number): num
   // Rows store the model without the provider's prefix, the book may know it with it, and the other way round.
   const stored = [...new Set(models.flatMap((name) => [name, name.slice(name.indexOf("/") + 1)]))]
   let settled = 0
-  for (let batch = quarantinedUsage(tx, stored); batch.length > 0; batch = quarantinedUsage(tx, stored)) {
-    const before = settled
-    // Thousands of ids of the same millisecond would collide sooner or later: each has a moment of its own.
-    for (const row of batch) if (settle(tx, row, versions, nowMs, newId(nowMs + settled))) settled += 1
-    if (settled === before) break
+  let after = 0
+  // Page by page in the order of booking: a row that cannot be settled yet must not hide those behind it.
+  for (let page = quarantinedUsage(tx, stored, after); page.length > 0; page = quarantinedUsage(tx, stored, after)) {
+    for (const row of page) {
+      if (settle(tx, row, versions, nowMs)) settled += 1
+      after = row.rowid
+    }
   }
   liftBlocks(tx, stored, dbTime(nowMs))
   return settled
 }
 
-function settle(tx: Db, row: QuarantinedUsage, versions: PriceVersion[], nowMs: number, id: string): boolean {
+function settle(tx: Db, row: QuarantinedUsage, versions: PriceVersion[], nowMs: number): boolean {
   const counts = countsOf(row as unknown as UsageEvent)
   const decide = (timestampMs: number) => decidePrice({ ...row, timestampMs, counts }, versions, () => [])
   let price = decide(fromDbTime(row.timestamp))
@@ -38,13 +40,10 @@ function settle(tx: Db, row: QuarantinedUsage, versions: PriceVersion[], nowMs: 
   const budget = tenantBudget(tx, row.tenantId)
   if (!budget) throw new Error(`tenant ${row.tenantId} has no budget`)
   const delta = price.costNano - row.costNano
-  insertCorrection(tx, row, delta, price.priceId, budget.periodKey, dbTime(nowMs), id)
+  insertCorrection(tx, row, delta, price.priceId, budget.periodKey, dbTime(nowMs), nowMs)
   if (delta !== 0) {
-    const charges = new Map(
-      budgetsOfUser(tx, row.tenantId, row.bookedUserId)
-        .filter((b) => b.scope !== "api_key" || b.apiKeyId === row.apiKeyId)
-        .map((b) => [b.id, BigInt(delta)]),
-    )
+    const ids = chargedBudgets(tx, row.tenantId, row.bookedUserId, row.apiKeyId)
+    const charges = new Map(ids.map((budgetId) => [budgetId, BigInt(delta)]))
     if (addUsed(tx, charges, budget.periodKey, dbTime(nowMs)) !== charges.size)
       throw new Error("a budget is in another period than its tenant")
   }
@@ -57,7 +56,7 @@ export function repriceDueQuarantine(nowMs: number): number {
   if (models.length === 0) return 0
   const known = versionsOfModels(
     $app,
-    models.flatMap((model) => modelNames(model, "")),
+    models.flatMap(({ model, provider }) => modelNames(model, provider)),
   )
   return known.length === 0
     ? 0

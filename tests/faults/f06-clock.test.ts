@@ -155,25 +155,3 @@ test("a clock that goes back two hours after the reset resets nothing again; usa
   expect(money()).toMatchObject({ period_key: DECEMBER, used_nano: 2_000 * NANO_PER_TOKEN })
   for (const budget of before) expect(resetsOf(budget.id)).toEqual([NOVEMBER, DECEMBER])
 })
-
-const MOVES: [string, Record<string, unknown>, string, string][] = [
-  ["to a zone west of the old one", { timezone: "America/New_York" }, DECEMBER, "2027-01-01 05:00:00.000Z"],
-  ["to a zone east of the old one", { timezone: "Asia/Tokyo" }, DECEMBER, "2026-12-31 15:00:00.000Z"],
-  ["to a later day of the month", { anchor_day: 15 }, "2026-11-15", "2026-12-14 23:00:00.000Z"],
-]
-
-test.each(MOVES)(
-  "a tenant that moves %s is reset once at its old boundary and then follows the new one",
-  async (_, change, key, resetsAt) => {
-    await platform.superuser.collection("tenants").update(tenant.id, change)
-    await wakeAt("2026-12-01T08:00:00Z")
-    await use("moved", 1_000, "2026-12-01T07:59:00Z")
-    expect(money()).toMatchObject({
-      period_key: key,
-      resets_at: resetsAt,
-      total_nano: 50 * EUR,
-      used_nano: 1_000 * NANO_PER_TOKEN,
-    })
-    expect(resetsOf(money().id)).toEqual([NOVEMBER, key])
-  },
-)

@@ -5,8 +5,8 @@ import { type Platform, startPlatform, type Tenant } from "../support/platform"
 import { adjust, budgetOf, budgetsOf, EUR, expectSoundBooks, PRICE, send, usageEvent } from "./books"
 import { Model, type ModelBudget } from "./model"
 
-const RUNS = 8
-const COMMANDS = 22
+const RUNS = 6
+const COMMANDS = 20
 const DAY_MS = 86_400_000
 const PLANS = [30, 75]
 

@@ -84,7 +84,7 @@ describe("rotation", () => {
     expect(next).toMatchObject({ name: "bundle", route: "events" })
     expect(next.key).not.toBe(old.key)
     expect([await statusWith(old.key), await statusWith(next.key)]).toEqual(["200", "200"])
-    expect(stored(old.id)?.expires_at.replace(" ", "T")).toBe(next.old_key_expires_at)
+    expect(stored(old.id)?.expires_at?.replace(" ", "T")).toBe(next.old_key_expires_at)
     expect(
       scene.platform.sql("SELECT actor, tenant_id FROM audit_log WHERE action = 'ingest_key.rotate' AND target = ?", [old.id]),
     ).toEqual([{ actor: `user:${operator.id}`, tenant_id: scene.a.id }])

@@ -38,6 +38,7 @@ const SUMMARIES = ["day", "model", "user", "total"].flatMap((group) =>
 
 /** Values that fit every statement; the plan depends on them only as far as statistics do. */
 const PARAMS: Record<string, string | number> = {
+  after: 0,
   hash: "0",
   tenantId: "tenant000000001",
   userId: "user00000000001",

@@ -1,6 +1,7 @@
 /** Tries the five verbs of the record API as one role, on real rows of two tenants, and says in one line what came of it. */
-import { type Answer, type Platform } from "../support/platform"
+
 import { type TwoTenants, usageEvent } from "../http/two-tenants"
+import type { Answer, Platform } from "../support/platform"
 
 export const ROLES = ["guest", "member", "tenant_admin", "sales", "operator", "superuser"] as const
 export type Role = (typeof ROLES)[number]
@@ -14,7 +15,10 @@ let serial = 0
 export async function fillCollections(scene: TwoTenants): Promise<void> {
   const { platform } = scene
   for (const tenant of [scene.a, scene.b]) {
-    const events = [tenant.member, tenant.colleague, tenant.admin].flatMap(({ id }) => [usageEvent({ user_id: id }), usageEvent({ user_id: id, model: "gpt-new" })])
+    const events = [tenant.member, tenant.colleague, tenant.admin].flatMap(({ id }) => [
+      usageEvent({ user_id: id }),
+      usageEvent({ user_id: id, model: "gpt-new" }),
+    ])
     await platform.ingest(tenant.ingestKey, { source: "s", epoch: "e", seq: 0, events })
     for (const owner of [tenant.member, tenant.colleague]) {
       const data = { tenant_id: tenant.id, user_id: owner.id, name: "cli", status: "active", key_hash: owner.id.padEnd(64, "0") }
@@ -31,7 +35,8 @@ export type Targets = Record<string, [own: string, other: string]>
 /** `<whose rows a list holds> <view own row>/<view other tenant's row> <create> <update> <delete>`; "-" = there is no such row. */
 export async function probe(scene: TwoTenants, targets: Targets, token: string, collection: string): Promise<string> {
   const path = `/api/collections/${collection}/records`
-  const call = (method: string, id = "", body?: unknown) => scene.platform.request(method, id === "" ? path : `${path}/${id}`, { token, body })
+  const call = (method: string, id = "", body?: unknown) =>
+    scene.platform.request(method, id === "" ? path : `${path}/${id}`, { token, body })
   const list = seen(scene, collection, token, await scene.platform.request("GET", `${path}?perPage=500`, { token }))
   const [own, other] = targets[collection] ?? ["", ""]
   if (own === "" || (other === "" && !SHARED.includes(collection))) throw new Error(`${collection} has no rows to look at`)
@@ -50,7 +55,8 @@ function seen(scene: TwoTenants, collection: string, token: string, answer: Answ
   const ownerOf = (item: Record<string, string>) => (collection === "users" ? item.id : item.user_id)
   const self = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()).id
   if (items.every((item) => ownerOf(item) === self)) return "own"
-  const tenantOf = (item: Record<string, string>) => (["tenants", "tenant_directory"].includes(collection) ? item.id : item.tenant_id)
+  const tenantOf = (item: Record<string, string>) =>
+    ["tenants", "tenant_directory"].includes(collection) ? item.id : item.tenant_id
   return items.every((item) => tenantOf(item) === scene.a.id) ? "tenant" : "all"
 }
 
@@ -63,7 +69,8 @@ export function findTargets(scene: TwoTenants, collections: string[]): Targets {
   )
   const pairs = found.map(({ name, owned }) => {
     if (SHARED.includes(name)) return `'${name}', json_array((SELECT id FROM ${name} LIMIT 1), '')`
-    if (["users", "tenants", "tenant_directory"].includes(name)) return `'${name}', json_array('${name === "users" ? a.member.id : a.id}', '${name === "users" ? b.member.id : b.id}')`
+    if (["users", "tenants", "tenant_directory"].includes(name))
+      return `'${name}', json_array('${name === "users" ? a.member.id : a.id}', '${name === "users" ? b.member.id : b.id}')`
     const where = owned > 0 ? `tenant_id = '${a.id}' AND user_id = '${a.member.id}'` : `tenant_id = '${a.id}'`
     return `'${name}', json_array((SELECT id FROM ${name} WHERE ${where} LIMIT 1), (SELECT id FROM ${name} WHERE tenant_id = '${b.id}' LIMIT 1))`
   })
@@ -71,12 +78,15 @@ export function findTargets(scene: TwoTenants, collections: string[]): Targets {
 }
 
 /** Every value of the collections that the role could have changed: what a refusal must leave alone. */
-export function contents(platform: Platform, collections: string[]): string[] {
-  const dump = (name: string) => {
-    const columns = platform.sql<{ name: string }>(`SELECT name FROM pragma_table_info('${name}') WHERE name != 'last_used' ORDER BY name`)
-    return JSON.stringify(platform.sql(`SELECT ${columns.map((column) => `"${column.name}"`).join()} FROM ${name} ORDER BY id`))
-  }
-  return collections.map(dump)
+export function contents(platform: Platform, collections: string[]): unknown {
+  const columns = platform.sql<{ name: string; names: string }>(
+    `SELECT m.name, (SELECT group_concat('"' || name || '"') FROM pragma_table_info(m.name) WHERE name != 'last_used') AS names
+     FROM sqlite_master m WHERE m.name IN (${collections.map((name) => `'${name}'`).join()})`,
+  )
+  const dumps = columns.map(
+    ({ name, names }) => `(SELECT json_group_array(json_array(${names})) FROM (SELECT * FROM ${name} ORDER BY id)) AS ${name}`,
+  )
+  return platform.sql(`SELECT ${dumps.join()}`)[0]
 }
 
 /** A body that passes validation, so that a refusal is a refusal. */
@@ -89,11 +99,24 @@ function bodyFor(scene: TwoTenants, targets: Targets, collection: string): Recor
   const period = { period_key: "2026-01-01", period_start: "2026-01-01 00:00:00.000Z", resets_at: "2027-01-01 00:00:00.000Z" }
   const bodies: Record<string, Record<string, unknown>> = {
     tenants: { name: ref, slug: ref, type: "customer", status: "active" },
-    users: { email: `${ref}@example.com`, password: "a-long-password", passwordConfirm: "a-long-password", role: "member", status: "active" },
+    users: {
+      email: `${ref}@example.com`,
+      password: "a-long-password",
+      passwordConfirm: "a-long-password",
+      role: "member",
+      status: "active",
+    },
     products: { name: ref, currency: "EUR", models: ["*"], active: true },
     product_versions: { product_id: scene.product.id, version: 100 + n },
     tenant_directory: { name: ref },
-    model_prices: { model: ref, provider: "x", kind: "chat", version: 1, effective_from: "2026-01-01 00:00:00.000Z", rates: { input: 1 } },
+    model_prices: {
+      model: ref,
+      provider: "x",
+      kind: "chat",
+      version: 1,
+      effective_from: "2026-01-01 00:00:00.000Z",
+      rates: { input: 1 },
+    },
     model_costs: { price_id, model: ref, usd: { input: "1" }, usd_eur_micro: 1, usd_eur_date: "2026-01-01" },
     model_blocks: { tenant_id: scene.b.id, model: ref },
     platform_settings: { name: ref, usd_eur_micro: 1, usd_eur_date: "2026-01-01" },

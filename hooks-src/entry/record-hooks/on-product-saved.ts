@@ -8,6 +8,8 @@ export function onProductSaved(e: core.RecordEvent): void {
   const product = e.record as core.Record
   const before = product.isNew() ? null : product.original()
   const changed = !before || VERSIONED.some((name) => JSON.stringify(before.get(name)) !== JSON.stringify(product.get(name)))
+  // Two saves of one record may race: each writes only what it changed, so that neither undoes the other.
+  if (!product.isNew()) product.ignoreUnchangedFields(true)
   const outer = e.app
   outer.runInTransaction((tx) => {
     e.app = tx

@@ -11,6 +11,8 @@ export function onTenantSaved(e: core.RecordEvent): void {
   if (tenant.getInt("anchor_day") === 0) tenant.set("anchor_day", 1)
   const goesLive =
     !tenant.isNew() && tenant.original().getString("status") !== "active" && tenant.getString("status") === "active"
+  // Two saves of one record may race: each writes only what it changed, so that neither undoes the other.
+  if (!tenant.isNew()) tenant.ignoreUnchangedFields(true)
   const outer = e.app
   outer.runInTransaction((tx) => {
     e.app = tx

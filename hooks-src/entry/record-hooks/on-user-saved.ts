@@ -16,6 +16,8 @@ export function onUserSaved(e: core.RecordEvent): void {
     user.set("product_version_id", productId === "" ? "" : (latestProductVersion(e.app, productId)?.id ?? ""))
   }
   if (before && before.getString("status") === "active" && user.getString("status") !== "active") user.refreshTokenKey()
+  // Two saves of one record may race: each writes only what it changed, so that neither undoes the other.
+  if (!user.isNew()) user.ignoreUnchangedFields(true)
   const outer = e.app
   outer.runInTransaction((tx) => {
     e.app = tx

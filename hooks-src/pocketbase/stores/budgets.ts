@@ -25,7 +25,7 @@ export const TENANT_BUDGET = `SELECT json_group_array(${AS_JSON}) AS j FROM budg
   WHERE tenant_id = {:tenantId} AND scope = 'tenant'`
 export const USER_BUDGETS = `SELECT json_group_array(${AS_JSON}) AS j FROM budgets
   WHERE (tenant_id = {:tenantId} AND scope = 'tenant') OR (user_id = {:userId} AND user_id != '')`
-export const DUE_TENANTS = "SELECT json_group_array(DISTINCT tenant_id) AS j FROM budgets WHERE resets_at <= {:now}"
+export const DUE_TENANTS = "SELECT json_group_array(DISTINCT +tenant_id) AS j FROM budgets WHERE resets_at <= {:now}"
 
 export function tenantBudgets(db: Db, tenantId: string): BudgetRow[] {
   return selectJson<BudgetRow[]>(db, TENANT_BUDGETS, { tenantId })
@@ -99,5 +99,15 @@ export function moveToPeriod(tx: Db, row: BudgetRow, now: string): void {
       resetsAt: row.resetsAt,
       now,
     },
+  )
+}
+
+/** The rows that usage of this user and key was charged to. */
+export function chargedBudgets(tx: Db, tenantId: string, userId: string, apiKeyId: string): string[] {
+  return selectJson<string[]>(
+    tx,
+    `SELECT json_group_array(id) AS j FROM budgets WHERE tenant_id = {:tenantId} AND (scope = 'tenant'
+     OR (scope = 'user' AND user_id = {:userId}) OR (scope = 'api_key' AND api_key_id = {:apiKeyId}))`,
+    { tenantId, userId, apiKeyId },
   )
 }

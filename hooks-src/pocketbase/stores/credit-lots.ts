@@ -41,7 +41,7 @@ export function closeLotsOfBudget(tx: Db, budgetId: string): void {
   })
 }
 
-export const BUDGETS_WITH_DUE_LOTS = `SELECT json_group_array(DISTINCT budget_id) AS j FROM credit_lots
+export const BUDGETS_WITH_DUE_LOTS = `SELECT json_group_array(DISTINCT +budget_id) AS j FROM credit_lots
   WHERE state = 'open' AND expires_at != '' AND expires_at <= {:now}`
 
 export function budgetsWithDueLots(db: Db, now: string): string[] {

@@ -37,6 +37,24 @@ export function versionsOfModels(db: Db, models: string[]): NumberedPrice[] {
   return selectJson<StoredPrice[]>(db, VERSIONS_OF_MODELS, { models: JSON.stringify(models) }).map(toVersion)
 }
 
+/** What this VM has read of the book. Sound because published prices never change: only a new row makes it old. */
+const cache = { bookRow: -1, byName: new Map<string, NumberedPrice[]>() }
+const CACHED_NAMES = 1_000
+
+/** versionsOfModels for the hot path. @param bookRow newest row of the book, read in the same request */
+export function cachedVersionsOfModels(db: Db, names: string[], bookRow: number): NumberedPrice[] {
+  if (cache.bookRow !== bookRow || cache.byName.size > CACHED_NAMES) {
+    cache.bookRow = bookRow
+    cache.byName.clear()
+  }
+  const unread = names.filter((name) => !cache.byName.has(name))
+  if (unread.length > 0) {
+    for (const name of unread) cache.byName.set(name, [])
+    for (const version of versionsOfModels(db, unread)) cache.byName.get(version.model)?.push(version)
+  }
+  return names.flatMap((name) => cache.byName.get(name) ?? [])
+}
+
 export function wholeBook(db: Db, now: string): NumberedPrice[] {
   return selectJson<StoredPrice[]>(db, WHOLE_BOOK, { now }).map(toVersion)
 }

@@ -1,7 +1,7 @@
 import { countsOf } from "../../contract/usage-event"
 import type { BookedUsage, UsageRow } from "../../domain/usage-batch"
 import { dbTime, fromDbTime } from "../clock"
-import { type Db, execute, newIds, selectJson } from "../db"
+import { type Db, execute, newId, newIds, selectJson } from "../db"
 
 /** Column order of the JSON arrays that INSERT_USAGE reads; cost_total is the projection of cost_nano in EUR. */
 const COLUMNS = [
@@ -49,11 +49,15 @@ export const INSERT_USAGE = `INSERT INTO usage_logs (${COLUMNS.join(", ")}, cost
   SELECT ${COLUMNS.map((_, i) => `value ->> ${i}`).join(", ")}, (value ->> ${COST}) / 1e9 FROM json_each({:rows}) WHERE true
   ON CONFLICT DO NOTHING`
 
-/** Books the rows; answers how many were new (fewer than given = somebody else booked the same event id meanwhile). */
-export function insertUsage(tx: Db, rows: UsageRow[], tenantId: string, source: string, now: string, nowMs: number): number {
+/** The rows as INSERT_USAGE reads them; made before the transaction, so that the one writer does not wait for it. */
+export function usageLines(rows: UsageRow[], tenantId: string, source: string, now: string, nowMs: number): string {
   const ids = newIds(rows.length, nowMs)
-  const lines = rows.map((row, i) => line(row, ids[i] as string, tenantId, source, now))
-  return execute(tx, INSERT_USAGE, { rows: JSON.stringify(lines) })
+  return JSON.stringify(rows.map((row, i) => line(row, ids[i] as string, tenantId, source, now)))
+}
+
+/** Books the lines; answers how many were new (fewer than given = somebody else booked the same event id meanwhile). */
+export function insertUsage(tx: Db, lines: string): number {
+  return execute(tx, INSERT_USAGE, { rows: lines })
 }
 
 function line(row: UsageRow, id: string, tenantId: string, source: string, now: string): unknown[] {
@@ -117,6 +121,7 @@ export function existingEvents(db: Db, tenantId: string, eventIds: string[]): Ma
 
 /** A quarantined row that no correction has settled yet. */
 export interface QuarantinedUsage extends BookedUsage {
+  rowid: number
   id: string
   tenantId: string
   bookedUserId: string
@@ -125,27 +130,37 @@ export interface QuarantinedUsage extends BookedUsage {
   timestamp: string
 }
 
-export const QUARANTINED = `SELECT json_group_array(json_object('id', q.id, 'tenantId', q.tenant_id, 'eventId', q.event_id,
+export const QUARANTINED = `SELECT json_group_array(json_object('rowid', q.row, 'id', q.id, 'tenantId', q.tenant_id, 'eventId', q.event_id,
   'bookedUserId', q.user_id, 'claimedUser', q.claimed_user, 'userId', q.user_id, 'apiKeyId', q.api_key_id, 'model', q.model,
   'provider', q.provider, 'kind', q.kind, 'tokensInput', q.tokens_input, 'cacheRead', q.tokens_cache_read,
   'cacheWrite', q.tokens_cache_write + q.tokens_cache_write_1h, 'cacheWrite1h', q.tokens_cache_write_1h,
   'tokensOutput', q.tokens_output, 'images', q.images, 'audioMs', q.audio_ms, 'characters', q.characters, 'status', q.status,
   'cacheHit', json('false'), 'timestamp', q.timestamp, 'costNano', q.cost_nano)) AS j
-  FROM (SELECT * FROM usage_logs AS u WHERE u.price_status = 'quarantined' AND u.model IN (SELECT value FROM json_each({:models}))
+  FROM (SELECT u.rowid AS row, u.* FROM usage_logs AS u
+    WHERE u.price_status = 'quarantined' AND u.model IN (SELECT value FROM json_each({:models})) AND +u.rowid > {:after}
     AND NOT EXISTS (SELECT 1 FROM usage_logs c WHERE c.tenant_id = u.tenant_id AND c.corrects = u.event_id AND c.corrects != '')
-    LIMIT 500) AS q`
+    ORDER BY +u.rowid LIMIT 500) AS q`
 
-export function quarantinedUsage(tx: Db, models: string[]): QuarantinedUsage[] {
-  return selectJson<QuarantinedUsage[]>(tx, QUARANTINED, { models: JSON.stringify(models) })
+export function quarantinedUsage(tx: Db, models: string[], afterRowid: number): QuarantinedUsage[] {
+  return selectJson<QuarantinedUsage[]>(tx, QUARANTINED, { models: JSON.stringify(models), after: afterRowid })
 }
 
-export const QUARANTINED_MODELS = `SELECT json_group_array(DISTINCT u.model) AS j FROM usage_logs u
-  WHERE u.price_status = 'quarantined'
-  AND NOT EXISTS (SELECT 1 FROM usage_logs c WHERE c.tenant_id = u.tenant_id AND c.corrects = u.event_id AND c.corrects != '')`
+export const QUARANTINED_MODELS = `SELECT json_group_array(json_object('model', m.model, 'provider', m.provider)) AS j FROM
+  (SELECT DISTINCT u.model, u.provider FROM usage_logs u WHERE u.price_status = 'quarantined'
+  AND NOT EXISTS (SELECT 1 FROM usage_logs c WHERE c.tenant_id = u.tenant_id AND c.corrects = u.event_id AND c.corrects != '')) AS m`
 
-export function quarantinedModels(db: Db): string[] {
-  return selectJson<string[]>(db, QUARANTINED_MODELS)
+export function quarantinedModels(db: Db): { model: string; provider: string }[] {
+  return selectJson<{ model: string; provider: string }[]>(db, QUARANTINED_MODELS)
 }
+
+const INSERT_CORRECTION = `INSERT INTO usage_logs (id, tenant_id, user_id, model, timestamp, event_id, api_key_id, claimed_user,
+    provider, kind, cost_nano, cost_total, price_id, price_status, status, purpose, source, period_key, corrects, created)
+  VALUES ({:id}, {:tenantId}, {:userId}, {:model}, {:now}, {:eventId}, {:apiKeyId}, {:claimedUser},
+    {:provider}, {:kind}, {:delta}, {:delta} / 1e9, {:priceId}, 'corrected', {:status}, 'user', 'correction', {:periodKey},
+    {:corrects}, {:now}) ON CONFLICT DO NOTHING`
+
+/** A sender may have used ids of the form `x~1` itself; nobody has used hundreds of them for one event. */
+const CORRECTION_IDS = 500
 
 /** A correction: tokens 0, signed cost, a link to the row it corrects, booked in the period in which it is made. */
 export function insertCorrection(
@@ -155,38 +170,16 @@ export function insertCorrection(
   priceId: string,
   periodKey: string,
   now: string,
-  id: string,
-): string {
-  const taken = selectJson<[number]>(
-    tx,
-    "SELECT json_array(count(*)) AS j FROM usage_logs WHERE tenant_id = {:tenantId} AND corrects = {:eventId} AND corrects != ''",
-    { tenantId: of.tenantId, eventId: of.eventId },
-  )[0]
-  const eventId = `${of.eventId}~${taken + 1}`
-  const inserted = execute(
-    tx,
-    `INSERT INTO usage_logs (id, tenant_id, user_id, model, timestamp, event_id, api_key_id, claimed_user, provider, kind, cost_nano,
-      cost_total, price_id, price_status, status, purpose, source, period_key, corrects, created)
-     VALUES ({:id}, {:tenantId}, {:userId}, {:model}, {:now}, {:eventId}, {:apiKeyId}, {:claimedUser}, {:provider}, {:kind}, {:delta},
-      {:delta} / 1e9, {:priceId}, 'corrected', {:status}, 'user', 'correction', {:periodKey}, {:corrects}, {:now}) ON CONFLICT DO NOTHING`,
-    {
-      id,
-      now,
-      eventId,
-      priceId,
-      periodKey,
-      tenantId: of.tenantId,
-      userId: of.bookedUserId,
-      model: of.model,
-      apiKeyId: of.apiKeyId,
-      claimedUser: of.claimedUser,
-      provider: of.provider,
-      kind: of.kind,
-      delta: deltaNano,
-      status: of.status,
-      corrects: of.eventId,
-    },
-  )
-  if (inserted !== 1) throw new Error(`the event id ${eventId} of a correction is taken`)
-  return eventId
+  nowMs: number,
+): void {
+  const row = {
+    ...{ now, priceId, periodKey, delta: deltaNano, corrects: of.eventId, status: of.status, model: of.model, kind: of.kind },
+    ...{ tenantId: of.tenantId, userId: of.bookedUserId, apiKeyId: of.apiKeyId, claimedUser: of.claimedUser },
+    provider: of.provider,
+  }
+  for (let n = 1; n <= CORRECTION_IDS; n++) {
+    const id = newId(nowMs)
+    if (execute(tx, INSERT_CORRECTION, { ...row, id, eventId: `${of.eventId}~${n}` }) === 1) return
+  }
+  throw new Error(`no event id is free for a correction of ${of.eventId}`)
 }
