@@ -12,8 +12,6 @@ export interface BillingPeriod {
   endMs: number
 }
 
-const DAY_MS = 86_400_000
-
 /** The period that holds an instant. */
 export function periodAt(atMs: number, anchorDay: number, midnight: LocalMidnight): BillingPeriod {
   const at = new Date(atMs)
@@ -48,9 +46,4 @@ function anchorDate(month: number, anchorDay: number): string {
 
 function isoDate(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10)
-}
-
-/** Whole days from a to b, at least 1: the measure of a pro-rata share (DST makes a local day 23 or 25 hours). */
-export function daysBetween(fromMs: number, toMs: number): number {
-  return Math.max(1, Math.round((toMs - fromMs) / DAY_MS))
 }

@@ -9,7 +9,6 @@ import {
   parseDecimal,
   sellRateNano,
   shareNano,
-  sumNano,
   toSafeNumber,
 } from "./money"
 
@@ -62,9 +61,6 @@ describe("a bill is exact where a double is not", () => {
   it("refuses a result that a number cannot hold exactly", () => {
     expect(() => toSafeNumber(2n ** 53n)).toThrow(/exact range/)
     expect(toSafeNumber(2n ** 53n - 1n)).toBe(2 ** 53 - 1)
-  })
-  it("sums beyond 2^53 exactly", () => {
-    expect(sumNano([2 ** 53 - 1, 2 ** 53 - 1, 1])).toBe(2n ** 54n - 1n)
   })
 })
 

@@ -41,13 +41,6 @@ export function billNano(lines: BillLine[]): number {
   return toSafeNumber(divideHalfEven(total, UNITS_PER_RATE))
 }
 
-/** Exact sum of integers that may leave 2^53 on the way (a batch of very dear events). */
-export function sumNano(amounts: number[]): bigint {
-  let total = 0n
-  for (const amount of amounts) total += BigInt(amount)
-  return total
-}
-
 /** "12.5" → digits scaled to `scale` places, or null if it is no decimal or has more places than that. */
 export function parseDecimal(text: string, scale: number): bigint | null {
   const match = DECIMAL.exec(text)
@@ -72,9 +65,9 @@ export function nanoToEur(nano: number | bigint): string {
   return `${value < 0n ? "-" : ""}${magnitude / NANO_PER_EUR}.${fraction}`
 }
 
-/** An owner's EUR number field (two places as a rule) → nano-EUR. Rounds what a double cannot hold exactly. */
+/** An owner's EUR number field → nano-EUR, to the micro-EUR: finer digits of a double are noise. */
 export function eurFieldToNano(eur: number): number {
-  return toSafeNumber(divideHalfEven(BigInt(Math.round(eur * 1e6)) * 1_000n, 1n))
+  return toSafeNumber(BigInt(Math.round(eur * 1e6)) * 1_000n)
 }
 
 /**

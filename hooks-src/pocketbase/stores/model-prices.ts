@@ -49,8 +49,14 @@ export function cachedVersionsOfModels(db: Db, names: string[], bookRow: number)
   }
   const unread = names.filter((name) => !cache.byName.has(name))
   if (unread.length > 0) {
-    for (const name of unread) cache.byName.set(name, [])
-    for (const version of versionsOfModels(db, unread)) cache.byName.get(version.model)?.push(version)
+    // Read first: a failed read must not leave empty entries behind, which would quarantine models that have a price.
+    const read = versionsOfModels(db, unread)
+    for (const name of unread) {
+      cache.byName.set(
+        name,
+        read.filter((version) => version.model === name),
+      )
+    }
   }
   return names.flatMap((name) => cache.byName.get(name) ?? [])
 }
