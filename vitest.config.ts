@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config"
 
-/** Units need nothing; platform tests boot real PocketBases; litellm tests also the real proxy. */
+/** Units need nothing; platform tests boot real PocketBases; e2e tests also a real Chromium, litellm tests the real proxy. */
 export default defineConfig({
   test: {
     projects: [
@@ -8,14 +8,19 @@ export default defineConfig({
       {
         test: {
           name: "platform",
-          include: ["tests/{http,jobs,jsvm,migrations,security,faults}/**/*.test.ts"],
+          include: ["tests/{http,jobs,jsvm,migrations,security,faults,template}/**/*.test.ts"],
           testTimeout: 180_000,
           hookTimeout: 180_000,
           fileParallelism: true,
           maxWorkers: 2,
         },
       },
+      {
+        test: { name: "e2e", include: ["tests/e2e/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 180_000, maxWorkers: 1 },
+      },
       { test: { name: "litellm", include: ["tests/litellm/**/*.test.ts"], testTimeout: 300_000, hookTimeout: 900_000 } },
+      // Several hundred MB to install: `npm run test:openwebui`, never part of `npm test`.
+      { test: { name: "openwebui", include: ["tests/openwebui/**/*.test.ts"], testTimeout: 300_000, hookTimeout: 1_800_000 } },
     ],
     coverage: {
       provider: "v8",

@@ -12,6 +12,8 @@ import { cpuSeconds } from "./servers.mjs"
  * @property {Record<string, string>} headers
  * @property {(size: number) => string} body   a fresh request body with `size` events that were never sent before
  * @property {number[]} pids   processes whose CPU time belongs to this target
+ * @property {(agent: http.Agent, size: number) => Promise<string | undefined>} [send]   instead of one POST of `body`: answers why
+ *                             it does not count, or undefined
  *
  * @typedef {object} Sample
  * @property {number} events      acknowledged as accepted
@@ -60,7 +62,7 @@ async function sendFor({ agent, target, connections }, size, seconds) {
   const connection = async () => {
     while (performance.now() < end) {
       const began = performance.now()
-      const failure = await sendOnce(agent, target, size)
+      const failure = await (target.send ? target.send(agent, size) : sendOnce(agent, target, size))
       if (failure) {
         sent.failed += 1
         sent.firstFailure ??= failure
@@ -110,24 +112,37 @@ function percentile(sorted, fraction) {
  * @param {number} size
  * @returns {Promise<string | undefined>} why it does not count, or undefined
  */
-function sendOnce(agent, target, size) {
-  const body = target.body(size)
+async function sendOnce(agent, target, size) {
+  try {
+    const { status, text } = await post(agent, target, target.path, target.body(size))
+    return whyNotAccepted(status, text, size)
+  } catch (error) {
+    return String(error)
+  }
+}
+
+/**
+ * One POST over a kept connection.
+ * @param {http.Agent} agent
+ * @param {Pick<Target, "port" | "headers">} target
+ * @param {string} path
+ * @param {string} body
+ * @returns {Promise<{status: number | undefined, text: string}>}
+ */
+export function post(agent, target, path, body) {
   const headers = {
     "content-type": "application/json",
     "content-length": Buffer.byteLength(body),
     ...target.headers,
   }
-  return new Promise((resolve) => {
-    const request = http.request(
-      { agent, host: "127.0.0.1", port: target.port, path: target.path, method: "POST", headers },
-      (response) => {
-        const chunks = /** @type {Buffer[]} */ ([])
-        response.on("data", (chunk) => chunks.push(chunk))
-        response.on("error", (error) => resolve(String(error)))
-        response.on("end", () => resolve(whyNotAccepted(response.statusCode, Buffer.concat(chunks).toString(), size)))
-      },
-    )
-    request.on("error", (error) => resolve(String(error)))
+  return new Promise((resolve, reject) => {
+    const request = http.request({ agent, host: "127.0.0.1", port: target.port, path, method: "POST", headers }, (response) => {
+      const chunks = /** @type {Buffer[]} */ ([])
+      response.on("data", (chunk) => chunks.push(chunk))
+      response.on("error", reject)
+      response.on("end", () => resolve({ status: response.statusCode, text: Buffer.concat(chunks).toString() }))
+    })
+    request.on("error", reject)
     request.end(body)
   })
 }
@@ -138,7 +153,7 @@ function sendOnce(agent, target, size) {
  * @param {number} size
  * @returns {string | undefined}
  */
-function whyNotAccepted(status, text, size) {
+export function whyNotAccepted(status, text, size) {
   if (status !== 200) return `status ${status}: ${text.slice(0, 300)}`
   try {
     const { results } = JSON.parse(text)

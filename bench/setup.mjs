@@ -11,9 +11,10 @@ const userCount = 20
 
 /**
  * @param {number} port
+ * @param {Record<string, unknown>} terms what the product says that the default does not
  * @returns {Promise<Ours>}
  */
-export async function prepareOurs(port) {
+export async function prepareOurs(port, terms = {}) {
   const send = await signIn(port)
   const entries = await seedPrices()
   const product = await send("/api/collections/products/records", {
@@ -24,6 +25,7 @@ export async function prepareOurs(port) {
     models: ["all"],
     rate_limit: 120,
     active: true,
+    ...terms,
   })
   const tenant = await send("/api/collections/tenants/records", {
     name: "Bench",

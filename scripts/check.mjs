@@ -7,6 +7,7 @@ const steps = [
   ["tsc", ["-p", "hooks-src/contract"]],
   ["tsc", ["-p", "hooks-src/domain"]],
   ["tsc", ["-p", "hooks-src"]],
+  ["tsc", ["-p", "portals/sign-in"]],
   ["tsc", ["-p", "."]],
   ["vitest", ["run", "--project", "unit", "--coverage"]],
 ]

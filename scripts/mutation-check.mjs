@@ -42,6 +42,14 @@ const MUTANTS = [
   ["credit-lots.ts", "Math.max(0, Math.min(left, lot.openNano))", "Math.min(left, lot.openNano)"],
   ["seat-change.ts", "if (difference <= 0) return 0", ""],
   ["usage-batch.ts", "for (const budgetId of row.budgetIds)", "for (const budgetId of row.budgetIds.slice(0, 1))"],
+  ["money.ts", "if (left < 0n) return -1", "if (left < 0n) return 0"],
+  ["money.ts", "if (cost > 0n) free = false", ""],
+  ["money.ts", "count < BigInt(asked) ? Number(count) : asked", "Number(count)"],
+  ["money.ts", "free && (rateNano === 0 || asked === 0)", "rateNano === 0 || asked === 0"],
+  ["call-facts.ts", "budget.totalNano - budget.usedNano - budget.heldNano", "budget.totalNano - budget.usedNano"],
+  ["hold.ts", "affordable < Math.min(asked, USEFUL_MIN_TOKENS)", "affordable < USEFUL_MIN_TOKENS"],
+  ["hold.ts", "tokenRatesFor(price.rates, call.tokensInput)", "price.rates"],
+  ["refusal.ts", "availableOf(a) - availableOf(b)", "availableOf(b) - availableOf(a)"],
 ]
 
 const base = path.join(root, ".cache/mutants")

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// Puts a real LiteLLM proxy of one pinned version into a virtual environment of its own, for tests/litellm.
+// Puts a real LiteLLM proxy of one pinned version into a virtual environment of its own, for tests/litellm and for the
+// gate in tenant-template/litellm, together with the pinned tools that check the gate's Python.
 // Run it by hand to fill the cache beforehand; it prints the path of the executable on stdout.
 
 import { spawn } from "node:child_process"
@@ -10,10 +11,12 @@ import { fileURLToPath, pathToFileURL } from "node:url"
 export const LITELLM_VERSION = "1.106.2"
 
 const REQUIREMENT = `litellm[proxy]==${LITELLM_VERSION}`
+const TOOLS = ["ruff==0.17.6", "mypy==2.4.1", "pytest==9.2.0", "pytest-asyncio==1.5.0"]
+const EVERYTHING = [REQUIREMENT, ...TOOLS]
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 const VENV = join(ROOT, ".cache", `litellm-${LITELLM_VERSION}`)
 const EXECUTABLE = join(VENV, "bin", "litellm")
-/** Written last: a folder without it is the rest of an installation that was interrupted. */
+/** Written last: a folder without it is the rest of an installation that was interrupted. One requirement a line. */
 const MARKER = join(VENV, "installed.txt")
 
 /**
@@ -23,27 +26,31 @@ const MARKER = join(VENV, "installed.txt")
  */
 export async function ensureLitellm() {
   const python = process.env.PYTHON ?? "python3"
-  if (await isInstalled()) return EXECUTABLE
-  await requirePython(python)
+  const installed = await installedRequirements()
+  if (EVERYTHING.every((requirement) => installed.includes(requirement))) return EXECUTABLE
 
-  say(`installing ${REQUIREMENT}, this takes about two minutes …`)
-  await rm(VENV, { recursive: true, force: true })
-  await mkdir(dirname(VENV), { recursive: true })
-  await run(python, ["-m", "venv", VENV], "cannot create a virtual environment")
-  const pip = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", REQUIREMENT]
-  await run(join(VENV, "bin", "python"), pip, `cannot install ${REQUIREMENT}`)
+  // A change of the tools alone must not cost a new environment: a proxy may be running from this one.
+  if (!installed.includes(REQUIREMENT)) {
+    await requirePython(python)
+    say(`installing ${REQUIREMENT}, this takes about two minutes …`)
+    await rm(VENV, { recursive: true, force: true })
+    await mkdir(dirname(VENV), { recursive: true })
+    await run(python, ["-m", "venv", VENV], "cannot create a virtual environment")
+  }
+  const pip = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", ...EVERYTHING]
+  await run(join(VENV, "bin", "python"), pip, `cannot install ${EVERYTHING.join(", ")}`)
   await access(EXECUTABLE)
-  await writeFile(MARKER, `${REQUIREMENT}\n`)
+  await writeFile(MARKER, `${EVERYTHING.join("\n")}\n`)
   say("LiteLLM is installed.")
   return EXECUTABLE
 }
 
-async function isInstalled() {
+/** @returns {Promise<string[]>} what the marker says, nothing if the environment cannot be used */
+async function installedRequirements() {
   const marker = await readFile(MARKER, "utf8").catch(() => "")
-  if (marker.trim() !== REQUIREMENT) return false
   // The environment remembers where its Python lives; after an upgrade of the system's Python it may be gone.
   const answer = await capture(join(VENV, "bin", "python"), ["-c", ""]).catch(() => ({ code: 1 }))
-  return answer.code === 0
+  return answer.code === 0 ? marker.trim().split("\n") : []
 }
 
 /** @param {string} python */

@@ -64,10 +64,53 @@ export const CreateIngestKey = v.object({
   route: v.optional(v.picklist(["any", "events", "litellm"]), "any"),
 })
 
-/** POST /api/ingest-keys/{id}/rotate: the old key keeps working for the overlap. */
-export const RotateIngestKey = v.object({
+/** POST /api/ingest-keys/{id}/rotate and /api/keys/{id}/rotate: the old key keeps working for the overlap. */
+export const RotateKey = v.object({
   overlap_hours: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(720)), 24),
 })
+
+const keyLimit = v.pipe(
+  v.string(),
+  v.regex(/^\d{1,7}(\.\d{1,9})?$/, 'must be EUR as a decimal string with at most nine places, such as "10.00"'),
+)
+/** A name that is shown and matched: what nobody sees in it would make two keys, or two models, look the same. */
+const visibleName = (max: number) =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+  v.pipe(name(max), v.regex(/^[^\u0000-\u001f\u007f]*$/, "must not hold control characters"))
+const modelList = v.pipe(
+  v.array(visibleName(128)),
+  v.minLength(1, 'must name at least one model; ["*"] means all'),
+  v.maxLength(100, "must name at most 100 models"),
+)
+const parallel = v.pipe(v.number(), v.integer("must be a whole number"), v.minValue(1), v.maxValue(10_000))
+
+/** POST /api/keys: `limit` is EUR a period; null or left out = none of its own, never expires, as many calls as the product. */
+export const CreateApiKey = v.object({
+  name: visibleName(100),
+  models: v.optional(modelList, ["*"]),
+  limit: v.nullish(keyLimit, null),
+  expires_at: v.nullish(isoTime, null),
+  max_parallel: v.nullish(parallel, null),
+  user_id: v.nullish(name(128), null),
+})
+
+/** POST /api/keys/{id}/update: what is left out stays, null takes away. */
+export const UpdateApiKey = v.pipe(
+  v.object({
+    name: v.optional(visibleName(100)),
+    models: v.optional(modelList),
+    limit: v.nullish(keyLimit),
+    expires_at: v.nullish(isoTime),
+    max_parallel: v.nullish(parallel),
+  }),
+  v.check(
+    (changes) => Object.values(changes).some((value) => value !== undefined),
+    "must change name, models, limit, expires_at or max_parallel",
+  ),
+)
+
+export type CreateApiKey = v.InferOutput<typeof CreateApiKey>
+export type UpdateApiKey = v.InferOutput<typeof UpdateApiKey>
 
 /** The parsed body, or a 400 that names the first field that is wrong. */
 export function parseRequest<S extends v.GenericSchema>(schema: S, body: unknown): v.InferOutput<S> {

@@ -1,6 +1,8 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import {
+  affordableCount,
+  type BillLine,
   billNano,
   divideHalfEven,
   eurFieldToNano,
@@ -123,4 +125,86 @@ describe("shares", () => {
     [15, 1, 2, 8],
     [-100, 1, 3, -33],
   ])("%i × %i/%i = %i", (amount, part, whole, expected) => expect(shareNano(amount, part, whole)).toBe(expected))
+})
+
+describe("what is affordable", () => {
+  const line = (count: number, rateNano: number, per: BillLine["per"] = 1_000_000): BillLine => ({ count, rateNano, per })
+  const M = 1_000_000
+  it.each<[string, number, BillLine[], number, number, number]>([
+    ["all that is asked", 1_000, [], M, 1_000, 1_000],
+    ["cut to what is left", 999, [], M, 1_000, 999],
+    ["after the fixed lines", 1_000, [line(400, M)], M, 1_000, 600],
+    ["each fixed line by its own measure", 1_000, [line(2, 100, 1), line(500, 400, 1_000), line(100, M)], M, 1_000, 500],
+    ["not even the fixed lines", 399, [line(400, M)], M, 1_000, -1],
+    ["the fixed lines to the nano, and nothing more", 400, [line(400, M)], M, 1_000, 0],
+    ["the fixed lines, and the rest is free", 400, [line(400, M)], 0, 1_000, 1_000],
+    ["fixed lines that are too dear, although the rest is free", 399, [line(400, M)], 0, 1_000, -1],
+    ["nothing asked and the fixed lines paid", 400, [line(400, M)], M, 0, 0],
+    ["nothing asked and the fixed lines too dear", 399, [line(400, M)], M, 0, -1],
+    ["everything free, in debt", -5, [line(400, 0)], 0, 1_000, 1_000],
+    ["nothing at all, in debt", -5, [], M, 0, 0],
+    ["in debt", -5, [], M, 1, -1],
+    ["a fraction of a nano is not rounded away", 1, [line(1, 1)], M, 5, 0],
+    ["a token that costs a fraction of a nano", 1, [], 300_000, 5, 3],
+    ["products beyond 2^53 stay exact", 9_007_199_254_740_991, [], 9_007_199_254_740_991, 2 * M, M],
+  ])("%s", (_name, available, fixed, rate, asked, expected) =>
+    expect(affordableCount(available, fixed, rate, asked)).toBe(expected),
+  )
+
+  const per = fc.constantFrom<BillLine["per"]>(1, 1_000, 1_000_000)
+  const anyLine = fc.record({ count: fc.nat(5_000), rateNano: fc.nat(5_000_000_000), per })
+  const question = fc.record({
+    available: fc.integer({ min: -1_000_000, max: 60_000_000_000 }),
+    fixed: fc.array(
+      anyLine.map((one) => ({ ...one, count: Math.ceil(one.count * (one.per / 1_000_000)) })),
+      { maxLength: 3 },
+    ),
+    rate: fc.nat(500_000_000_000),
+    asked: fc.nat(1_000_000_000),
+  })
+  /** The exact bill in millionths of a nano-EUR, before any rounding. */
+  const exact = (fixed: BillLine[], rate: number, count: number) =>
+    [...fixed, line(count, rate)].reduce(
+      (sum, one) => sum + (BigInt(one.count) * BigInt(one.rateNano) * 1_000_000n) / BigInt(one.per),
+      0n,
+    )
+
+  it("never costs more than is available, rounded or not, unless it is free", () => {
+    fc.assert(
+      fc.property(question, ({ available, fixed, rate, asked }) => {
+        const count = affordableCount(available, fixed, rate, asked)
+        const bill = exact(fixed, rate, Math.max(0, count))
+        if (count < 0) expect(exact(fixed, rate, asked) > BigInt(available) * 1_000_000n).toBe(true)
+        else if (bill > 0n) {
+          expect(bill <= BigInt(available) * 1_000_000n).toBe(true)
+          expect(billNano([...fixed, line(count, rate)])).toBeLessThanOrEqual(available)
+        } else expect(count === asked || available >= 0).toBe(true)
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
+  it("is the most: a unit more is beyond what is available or beyond what was asked", () => {
+    fc.assert(
+      fc.property(question, ({ available, fixed, rate, asked }) => {
+        const count = affordableCount(available, fixed, rate, asked)
+        expect(count).toBeLessThanOrEqual(asked)
+        if (count < asked) expect(exact(fixed, rate, count + 1) > BigInt(available) * 1_000_000n).toBe(true)
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+
+  it("leaves less than a token's price: at least 95 % of what is left can be used as soon as it buys 19 tokens", () => {
+    const money = fc.integer({ min: 1, max: 60_000_000_000 })
+    fc.assert(
+      fc.property(money, fc.integer({ min: 1, max: 500_000_000_000 }), (available, rate) => {
+        const count = affordableCount(available, [], rate, Number.MAX_SAFE_INTEGER)
+        const [used, all] = [exact([], rate, count), BigInt(available) * 1_000_000n]
+        expect(all - used < BigInt(rate) || count === Number.MAX_SAFE_INTEGER).toBe(true)
+        if (count >= 19 && count < Number.MAX_SAFE_INTEGER) expect(used * 20n >= all * 19n).toBe(true)
+      }),
+      { numRuns: 1_000 },
+    )
+  })
 })

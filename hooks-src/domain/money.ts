@@ -32,13 +32,36 @@ export interface BillLine {
   per: 1 | 1_000 | 1_000_000
 }
 
+/** In millionths of a nano-EUR, so that nothing is rounded yet. */
+function exactCost(line: BillLine): bigint {
+  return BigInt(line.count) * BigInt(line.rateNano) * (UNITS_PER_RATE / BigInt(line.per))
+}
+
 /** The sum of all lines in nano-EUR, rounded once at the end. */
 export function billNano(lines: BillLine[]): number {
   let total = 0n
-  for (const line of lines) {
-    total += BigInt(line.count) * BigInt(line.rateNano) * (UNITS_PER_RATE / BigInt(line.per))
-  }
+  for (const line of lines) total += exactCost(line)
   return toSafeNumber(divideHalfEven(total, UNITS_PER_RATE))
+}
+
+/**
+ * How many units at a rate can be paid on top of fixed lines: the largest count ≤ `asked` whose bill is ≤ what is
+ * available; −1 if not even the fixed lines can be paid. Exact: compared before rounding, and a bill that is at most a
+ * whole number of nano-EUR never rounds above it. What costs nothing can always be paid.
+ */
+export function affordableCount(availableNano: number, fixed: BillLine[], rateNano: number, asked: number): number {
+  let left = BigInt(availableNano) * UNITS_PER_RATE
+  let free = true
+  for (const line of fixed) {
+    const cost = exactCost(line)
+    if (cost > 0n) free = false
+    left -= cost
+  }
+  if (free && (rateNano === 0 || asked === 0)) return asked
+  if (left < 0n) return -1
+  if (rateNano === 0) return asked
+  const count = left / BigInt(rateNano)
+  return count < BigInt(asked) ? Number(count) : asked
 }
 
 /** "12.5" → digits scaled to `scale` places, or null if it is no decimal or has more places than that. */

@@ -77,7 +77,7 @@ export function priceCounts(counts: UsageCounts, rates: Rates): { costNano: numb
     addTokens(lines, "cache_write", counts.cacheWrite, write) ??
     addTokens(lines, "cache_write_1h", counts.cacheWrite1h, tokens.cache_write_1h ?? write) ??
     addTokens(lines, "output", counts.output, tokens.output) ??
-    addUnitLines(counts, rates, lines)
+    unitLines(counts, rates, lines)
   if (missing) return { missing }
   if (rates.call !== undefined) lines.push({ count: 1, rateNano: rates.call, per: 1 })
   return { costNano: billNano(lines) }
@@ -91,8 +91,15 @@ function addTokens(lines: BillLine[], name: string, count: number, rateNano: num
   return null
 }
 
-/** Units beyond tokens. A unit without a rate is fine only if tokens already pay for the call. Returns the missing one. */
-function addUnitLines(counts: UsageCounts, rates: Rates, lines: BillLine[]): string | null {
+/**
+ * Adds the lines of units beyond tokens. A unit without a rate is fine only if tokens already pay for the call.
+ * @returns the unit that has no price, or null
+ */
+export function unitLines(
+  counts: Pick<UsageCounts, "images" | "audioMs" | "characters">,
+  rates: Rates,
+  lines: BillLine[],
+): string | null {
   if (counts.images + counts.audioMs + counts.characters === 0) return null
   const paidByTokens = lines.length > 0
   const units: ["image" | "second" | "mchar", number, BillLine["per"]][] = [

@@ -22,7 +22,7 @@ export function readText(e: core.RequestEvent): string {
 }
 
 /** A body without a Content-Length passes the host's check and meets the limit only while it is read. */
-function readWithinLimit(e: core.RequestEvent): string {
+export function readWithinLimit(e: core.RequestEvent): string {
   try {
     return bodyText(e)
   } catch (thrown) {

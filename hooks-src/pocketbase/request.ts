@@ -9,6 +9,11 @@ export function header(e: core.RequestEvent, name: string): string {
   return request(e).request.header.get(name)
 }
 
+/** As the client named it: not to be believed for more than an answer to that client. */
+export function host(e: core.RequestEvent): string {
+  return request(e).request.host
+}
+
 export function pathOf(e: core.RequestEvent): string {
   return request(e).url.path
 }

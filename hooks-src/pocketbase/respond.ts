@@ -30,8 +30,14 @@ export function answer(e: core.RequestEvent, work: () => unknown): void {
   send(e, 200, body)
 }
 
+/** The same for an answer that shows a secret this once: no cache on the way may keep it. */
+export function answerSecret(e: core.RequestEvent, work: () => unknown): void {
+  e.response.header().set("Cache-Control", "no-store")
+  answer(e, work)
+}
+
 /** Our own JSON text: the host's e.json walks the object through Go, which is slower and loses the order of the keys. */
-function send(e: core.RequestEvent, status: number, body: unknown): void {
+export function send(e: core.RequestEvent, status: number, body: unknown): void {
   e.response.header().set("Content-Type", "application/json")
   e.string(status, JSON.stringify(body))
 }
@@ -67,7 +73,16 @@ export function aroundRequest(e: core.RequestEvent): void {
   }
 }
 
-const OWN = ["/api/usage/", "/api/budget", "/api/prices/", "/api/tenants/", "/api/ingest-keys/", "/api/ready"]
+const OWN = [
+  "/api/usage/",
+  "/api/budget",
+  "/api/prices/",
+  "/api/tenants/",
+  "/api/ingest-keys/",
+  "/api/keys",
+  "/api/ready",
+  "/oauth2/",
+]
 
 function isOwnPath(path: string): boolean {
   return OWN.some((prefix) => path.startsWith(prefix))

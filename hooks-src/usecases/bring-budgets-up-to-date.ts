@@ -4,6 +4,7 @@ import { burnLots } from "../domain/credit-lots"
 import { dbTime, fromDbTime, localMidnight, nowMs } from "../pocketbase/clock"
 import { type Db, newId, transaction } from "../pocketbase/db"
 import { error } from "../pocketbase/log"
+import { lineLimits } from "../pocketbase/stores/api-keys"
 import {
   addTotal,
   type BudgetRow,
@@ -33,17 +34,21 @@ export function bringUpToDate(tx: Db, tenantId: string, now: number): void {
   const budgets = tenantBudgets(tx, tenantId)
   const own = budgets.find((budget) => budget.scope === "tenant")
   let period = own ? periodOf(own) : periodAt(now, tenant.anchorDay, localMidnight(tenant.timezone))
-  for (const next of duePeriods(period, now, tenant)) {
-    for (const budget of budgets) resetBudget(tx, budget, next, allowanceOf(budget, tenant, seats), now)
+  const due = duePeriods(period, now, tenant)
+  const limits = due.length === 0 ? {} : lineLimits(tx, tenantId)
+  for (const next of due) {
+    for (const budget of budgets) resetBudget(tx, budget, next, allowanceOf(budget, tenant, seats, limits), now)
     period = next
   }
-  if (!own) openBudget(tx, "tenant", tenantId, "", period, sumAllowances(tenant, seats), now)
+  const nobody = { tenantId, userId: "", apiKeyId: "" }
+  if (!own) openBudget(tx, "tenant", nobody, period, sumAllowances(tenant, seats), 0, now)
   for (const seat of seats) {
-    if (!seat.hasBudget) openBudget(tx, "user", tenantId, seat.userId, period, tenantAllows(tenant) ? seat.allowanceNano : 0, now)
+    const allowanceNano = tenantAllows(tenant) ? seat.allowanceNano : 0
+    if (!seat.hasBudget) openBudget(tx, "user", { ...nobody, userId: seat.userId }, period, allowanceNano, 0, now)
   }
 }
 
-function periodOf(budget: BudgetRow): BillingPeriod {
+export function periodOf(budget: BudgetRow): BillingPeriod {
   return { key: budget.periodKey, startMs: fromDbTime(budget.periodStart), endMs: fromDbTime(budget.resetsAt) }
 }
 
@@ -66,29 +71,29 @@ function sumAllowances(tenant: TenantFacts, seats: Seat[]): number {
   return tenantAllows(tenant) ? seats.reduce((sum, seat) => sum + seat.allowanceNano, 0) : 0
 }
 
-function allowanceOf(budget: BudgetRow, tenant: TenantFacts, seats: Seat[]): number {
+/** A key's limit brings no money: it is granted whatever the tenant's status, so that a suspension never wipes it out. */
+function allowanceOf(budget: BudgetRow, tenant: TenantFacts, seats: Seat[], limits: Record<string, number>): number {
   if (budget.scope === "tenant") return sumAllowances(tenant, seats)
-  if (budget.scope === "api_key") return tenantAllows(tenant) ? budget.allowanceNano : 0
+  if (budget.scope === "api_key") return limits[budget.apiKeyId] ?? 0
   return tenantAllows(tenant) ? (seats.find((seat) => seat.userId === budget.userId)?.allowanceNano ?? 0) : 0
 }
 
-function openBudget(
+/** Opens a budget with its allowance. @param usedNano what was used in the period before the row existed */
+export function openBudget(
   tx: Db,
-  scope: "tenant" | "user",
-  tenantId: string,
-  userId: string,
+  scope: BudgetRow["scope"],
+  owner: Pick<BudgetRow, "tenantId" | "userId" | "apiKeyId">,
   period: BillingPeriod,
   allowanceNano: number,
+  usedNano: number,
   now: number,
-): void {
+): BudgetRow {
   const budget: BudgetRow = {
     id: newId(now),
     scope,
-    tenantId,
-    userId,
-    apiKeyId: "",
+    ...owner,
     totalNano: allowanceNano,
-    usedNano: 0,
+    usedNano,
     allowanceNano,
     periodKey: period.key,
     periodStart: dbTime(period.startMs),
@@ -98,12 +103,14 @@ function openBudget(
   }
   insertBudget(tx, budget)
   grantAllowance(tx, budget, period.key, now)
+  return budget
 }
 
 /** The reset entry and its lot. Unique per (budget, period): a second reset of the same period cannot be written. */
 function grantAllowance(tx: Db, budget: BudgetRow, periodKey: string, now: number): void {
   const ref = `${budget.id}:${periodKey}`
-  writeEntry(tx, budget, "reset", ref, budget.allowanceNano, periodKey, budget.totalNano, "allowance of the period", now)
+  const balanceNano = budget.totalNano - budget.usedNano
+  writeEntry(tx, budget, "reset", ref, budget.allowanceNano, periodKey, balanceNano, "allowance of the period", now)
   if (budget.allowanceNano > 0) {
     const lot = {
       ...scopeOf(budget),
@@ -120,7 +127,7 @@ function scopeOf(budget: BudgetRow) {
   return { budgetId: budget.id, tenantId: budget.tenantId, userId: budget.userId }
 }
 
-function writeEntry(
+export function writeEntry(
   tx: Db,
   budget: BudgetRow,
   kind: LedgerKind,

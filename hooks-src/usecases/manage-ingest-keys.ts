@@ -20,28 +20,34 @@ export interface IssuedKey {
 }
 
 export function createIngestKey(caller: Caller, tenantId: string, name: string, route: string): IssuedKey {
-  return transaction((tx) => {
-    if (!findTenant(tx, tenantId)) throw new ApiProblem("not_found", "there is no such tenant")
-    const issued = issue(tx, tenantId, name, route)
-    audit(tx, caller, "ingest_key.create", tenantId, issued.id, { name, route })
-    return issued
-  })
+  return transaction((tx) => createIngestKeyIn(tx, caller, tenantId, name, route))
+}
+
+/** The same inside a transaction of the caller's. */
+export function createIngestKeyIn(tx: Db, caller: Caller, tenantId: string, name: string, route: string): IssuedKey {
+  if (!findTenant(tx, tenantId)) throw new ApiProblem("not_found", "there is no such tenant")
+  const issued = issue(tx, tenantId, name, route)
+  audit(tx, caller, "ingest_key.create", tenantId, issued.id, { name, route })
+  return issued
 }
 
 /** A new key now; the old one works until the overlap ends, so that a running sender never sees a 401. */
 export function rotateIngestKey(caller: Caller, id: string, overlapHours: number): IssuedKey {
-  return transaction((tx) => {
-    const old = findIngestKey(tx, id)
-    if (!old) throw new ApiProblem("not_found", "there is no such ingest key")
-    if (old.status !== "active") throw new ApiProblem("conflict", "a revoked ingest key cannot be rotated")
-    const overlap = dbTime(nowMs() + overlapHours * HOUR_MS)
-    // A key that is already running out keeps its end: rotating it again must not lengthen its life.
-    const expiresAt = old.expiresAt !== "" && old.expiresAt < overlap ? old.expiresAt : overlap
-    expireIngestKey(tx, id, expiresAt)
-    const issued = issue(tx, old.tenantId, old.name, old.route)
-    audit(tx, caller, "ingest_key.rotate", old.tenantId, id, { replaced_by: issued.id, expires_at: expiresAt })
-    return { ...issued, old_key_expires_at: expiresAt.replace(" ", "T") }
-  })
+  return transaction((tx) => rotateIngestKeyIn(tx, caller, id, overlapHours))
+}
+
+/** The same inside a transaction of the caller's. */
+export function rotateIngestKeyIn(tx: Db, caller: Caller, id: string, overlapHours: number): IssuedKey {
+  const old = findIngestKey(tx, id)
+  if (!old) throw new ApiProblem("not_found", "there is no such ingest key")
+  if (old.status !== "active") throw new ApiProblem("conflict", "a revoked ingest key cannot be rotated")
+  const overlap = dbTime(nowMs() + overlapHours * HOUR_MS)
+  // A key that is already running out keeps its end: rotating it again must not lengthen its life.
+  const expiresAt = old.expiresAt !== "" && old.expiresAt < overlap ? old.expiresAt : overlap
+  expireIngestKey(tx, id, expiresAt)
+  const issued = issue(tx, old.tenantId, old.name, old.route)
+  audit(tx, caller, "ingest_key.rotate", old.tenantId, id, { replaced_by: issued.id, expires_at: expiresAt })
+  return { ...issued, old_key_expires_at: expiresAt.replace(" ", "T") }
 }
 
 export function revokeIngestKeyNow(caller: Caller, id: string): { id: string; status: "revoked" } {

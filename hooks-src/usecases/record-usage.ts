@@ -1,13 +1,14 @@
 import type { EventResult } from "../contract/error-codes"
-import type { ParsedEvent, UsageEvent } from "../contract/usage-event"
+import { countsOf, type ParsedEvent, type UsageEvent } from "../contract/usage-event"
 import { periodAt } from "../domain/billing-period"
 import { advanceCursor } from "../domain/ingest-cursor"
-import { modelNames, type PriceVersion } from "../domain/pricing"
+import { hasCounts, modelNames, type PriceVersion } from "../domain/pricing"
 import { type BatchDecision, type BatchFacts, chargesByBudget, decideBatch, type UsageRow } from "../domain/usage-batch"
 import { dbTime, fromDbTime, localMidnight, nowMs } from "../pocketbase/clock"
 import { type Db, transaction } from "../pocketbase/db"
 import { warn } from "../pocketbase/log"
 import { addUsed } from "../pocketbase/stores/budgets"
+import { settleHolds } from "../pocketbase/stores/holds"
 import { findCursor, saveCursor } from "../pocketbase/stores/ingest-cursors"
 import { ingestFacts } from "../pocketbase/stores/ingest-facts"
 import type { IngestKey } from "../pocketbase/stores/ingest-keys"
@@ -60,8 +61,10 @@ export function recordUsage(key: IngestKey, parsed: ParsedEvent[], sequence: Sou
 
 const STALE = "stale facts"
 
+type LoadedFacts = BatchFacts & { budgetRow: number }
+
 /** null: the tenant's budgets are missing or due for a reset. The first round assumes that all events are new. */
-function loadFacts(key: IngestKey, parsed: ParsedEvent[], withExisting: boolean): BatchFacts | null {
+function loadFacts(key: IngestKey, parsed: ParsedEvent[], withExisting: boolean): LoadedFacts | null {
   const now = nowMs()
   const events: UsageEvent[] = []
   for (const item of parsed) if (item.ok) events.push(item.event)
@@ -86,6 +89,7 @@ function loadFacts(key: IngestKey, parsed: ParsedEvent[], withExisting: boolean)
   return {
     tenantId: key.tenantId,
     tenantBudgetId: budget.id,
+    budgetRow: stored.budgetRow ?? 0,
     period: { key: budget.periodKey, startMs: fromDbTime(budget.periodStart) },
     closedPeriodKey: (atMs) => periodAt(atMs, key.anchorDay, midnight).key,
     users: new Map(stored.users.map((user) => [user.id, user])),
@@ -105,7 +109,7 @@ function loadFacts(key: IngestKey, parsed: ParsedEvent[], withExisting: boolean)
   }
 }
 
-function save(key: IngestKey, facts: BatchFacts, decision: BatchDecision, sequence: SourceSequence) {
+function save(key: IngestKey, facts: LoadedFacts, decision: BatchDecision, sequence: SourceSequence) {
   const { source, epoch, seq } = sequence
   if (decision.rows.length === 0 && seq === null) return { next_seq: null, gaps: [] }
   const at = nowMs()
@@ -113,6 +117,8 @@ function save(key: IngestKey, facts: BatchFacts, decision: BatchDecision, sequen
   const lines = usageLines(decision.rows, facts.tenantId, source, now, at)
   return transaction((tx) => {
     bookRows(tx, facts, decision.rows, lines, now, at)
+    const calls = endedCalls(decision.rows)
+    if (calls.length > 0) settleHolds(tx, facts.tenantId, calls, now)
     for (const model of decision.unpriced) {
       if (blockModel(tx, facts.tenantId, model.model, model.provider, model.reason, now, at)) {
         warn("model without a price was used", { tenant: facts.tenantId, model: model.model, reason: model.reason })
@@ -125,11 +131,21 @@ function save(key: IngestKey, facts: BatchFacts, decision: BatchDecision, sequen
   })
 }
 
-function bookRows(tx: Db, facts: BatchFacts, rows: UsageRow[], lines: string, now: string, at: number): void {
+/**
+ * [hold id, call id, event id] of the calls whose hold this settles. A failure that used nothing settles none: a fallback
+ * may still be running on the same call, and the sender releases the hold when it is over.
+ */
+function endedCalls(rows: UsageRow[]): [string, string, string][] {
+  return rows
+    .filter((row) => row.event.holdId + row.event.callId !== "" && (row.status === "success" || hasCounts(countsOf(row.event))))
+    .map((row) => [row.event.holdId, row.event.callId, row.eventId])
+}
+
+function bookRows(tx: Db, facts: LoadedFacts, rows: UsageRow[], lines: string, now: string, at: number): void {
   if (rows.length === 0) return
   if (insertUsage(tx, lines) !== rows.length) throw new StaleFacts(STALE)
   const charges = chargesByBudget(rows.filter((row) => row.periodKey === facts.period.key))
-  if (addUsed(tx, charges, facts.period.key, now) !== charges.size) throw new StaleFacts(STALE)
+  if (addUsed(tx, charges, facts.period.key, facts.budgetRow, now) !== charges.size) throw new StaleFacts(STALE)
   const late = rows.filter((row) => row.periodKey !== facts.period.key)
   if (late.length > 0) chargeLateUsage(tx, facts.tenantId, facts.period.key, late, now, at)
 }

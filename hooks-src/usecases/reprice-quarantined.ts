@@ -44,7 +44,7 @@ function settle(tx: Db, row: QuarantinedUsage, versions: PriceVersion[], nowMs: 
   if (delta !== 0) {
     const ids = chargedBudgets(tx, row.tenantId, row.bookedUserId, row.apiKeyId)
     const charges = new Map(ids.map((budgetId) => [budgetId, BigInt(delta)]))
-    if (addUsed(tx, charges, budget.periodKey, dbTime(nowMs)) !== charges.size)
+    if (addUsed(tx, charges, budget.periodKey, 0, dbTime(nowMs)) !== charges.size)
       throw new Error("a budget is in another period than its tenant")
   }
   return true

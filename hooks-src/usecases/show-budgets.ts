@@ -4,7 +4,8 @@ import { nanoToEur } from "../domain/money"
 import type { Caller } from "../pocketbase/auth"
 import { dbTime, fromDbTime, nowMs } from "../pocketbase/clock"
 import { type BudgetRow, budgetsOfUser } from "../pocketbase/stores/budgets"
-import { dailyCosts } from "../pocketbase/stores/usage-summary"
+import { heldByBudget } from "../pocketbase/stores/holds"
+import { dailyCosts, dailyCostsOfLine } from "../pocketbase/stores/usage-summary"
 import { bringTenantUpToDate } from "./bring-budgets-up-to-date"
 
 const DAY_MS = 86_400_000
@@ -13,9 +14,11 @@ const FORECAST_DAYS = 14
 export interface BudgetView {
   id: string
   scope: string
+  /** Scope api_key: the first key of the line that it limits. */
+  api_key_id?: string
   total: string
   used: string
-  /** Open holds; the gate (authorize) is what places them. */
+  /** On hold for calls in flight; `remaining` still contains it. */
   held: string
   remaining: string
   period_key: string
@@ -33,21 +36,30 @@ export function showBudgets(caller: Caller): { budgets: BudgetView[] } {
     bringTenantUpToDate(caller.tenantId)
     rows = budgetsOfUser($app, caller.tenantId, caller.id)
   }
-  return { budgets: rows.map((row) => view(row, now)) }
+  const held = heldByBudget(
+    $app,
+    rows.map((row) => row.id),
+    dbTime(now),
+  )
+  return { budgets: rows.map((row) => view(row, held.get(row.id) ?? 0, now)) }
 }
 
-function view(row: BudgetRow, now: number): BudgetView {
+function view(row: BudgetRow, heldNano: number, now: number): BudgetView {
   const remainingNano = row.totalNano - row.usedNano
   const sinceMs = Math.max(now - FORECAST_DAYS * DAY_MS, fromDbTime(row.created))
-  const costs = dailyCosts($app, row.tenantId, row.scope === "user" ? row.userId : "", dbTime(sinceMs))
+  const costs =
+    row.scope === "api_key"
+      ? dailyCostsOfLine($app, row.tenantId, row.apiKeyId, dbTime(sinceMs))
+      : dailyCosts($app, row.tenantId, row.scope === "user" ? row.userId : "", dbTime(sinceMs))
   const days = Math.min(FORECAST_DAYS, Math.max(1, Math.ceil((now - sinceMs) / DAY_MS)))
   const daily = [...costs.slice(-days), ...Array(Math.max(0, days - costs.length)).fill(0)]
   return {
     id: row.id,
     scope: row.scope,
+    ...(row.scope === "api_key" ? { api_key_id: row.apiKeyId } : {}),
     total: nanoToEur(row.totalNano),
     used: nanoToEur(row.usedNano),
-    held: nanoToEur(0),
+    held: nanoToEur(heldNano),
     remaining: nanoToEur(remainingNano),
     period_key: row.periodKey,
     period_start: row.periodStart.replace(" ", "T"),

@@ -11,6 +11,7 @@ export const EUR = 1_000_000_000
 
 export interface WireEvent {
   event_id: string
+  call_id?: string
   user_id?: string
   model: string
   provider?: string

@@ -1,7 +1,8 @@
-/** The rules of budgets in 80 lines, for one tenant in UTC with its period on the 1st. What F14 compares the database with. */
+/** The rules of budgets and holds in 110 lines, for one tenant in UTC with its period on the 1st. What F14 compares the database with. */
 import { NANO_PER_TOKEN } from "./books"
 
 const DAY_MS = 86_400_000
+const USEFUL_TOKENS = 16
 
 export interface ModelBudget {
   total: number
@@ -18,6 +19,7 @@ export class Model {
   active = true
   key: string
   events = new Map<string, { user: string; tokens: number; atMs: number }>()
+  holds = new Map<string, { user: string; nano: number }>()
 
   constructor(openedMs: number, seats: [string, number][]) {
     this.key = periodKey(openedMs)
@@ -45,13 +47,31 @@ export class Model {
     return "accepted"
   }
 
+  /** Tokens that the call may answer with; null: it may not run. */
+  authorize(callId: string, user: string, asked: number): number | null {
+    const own = this.users.get(user) as ModelBudget
+    const left = Math.min(
+      this.tenant.total - this.tenant.used - this.heldNano(),
+      own.total - own.used - this.heldNano((of) => of === user),
+    )
+    const tokens = Math.min(asked, Math.floor(left / NANO_PER_TOKEN))
+    if (!this.active || tokens < Math.min(asked, USEFUL_TOKENS)) return null
+    this.holds.set(callId, { user, nano: tokens * NANO_PER_TOKEN })
+    return tokens
+  }
+
+  heldNano(of: (user: string) => boolean = () => true): number {
+    return [...this.holds.values()].reduce((sum, hold) => sum + (of(hold.user) ? hold.nano : 0), 0)
+  }
+
   adjust(row: ModelBudget, nano: number): void {
     row.total += nano
     if (nano > 0) row.credit += nano
   }
 
-  /** Time goes on: every boundary on the way is a reset. */
+  /** Time goes on, by days: every hold runs out, every boundary on the way is a reset. */
   reach(nowMs: number): void {
+    this.holds.clear()
     while (this.key < periodKey(nowMs)) {
       this.reset(
         this.tenant,

@@ -1,11 +1,13 @@
 /** docs/api/openapi.yaml is what the server does: same routes, and every documented status is answered as documented. */
 import { execFileSync } from "node:child_process"
+import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
 import path from "node:path"
 import { Ajv2020 } from "ajv/dist/2020.js"
 import formats from "ajv-formats"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { parse } from "yaml"
+import { authorizeRequest, type ChatStack, codeOf, createStack, form, redeem, VERIFIER } from "../support/chat-stack"
 import { type Answer, type Platform, root, seedPrices, startPlatform, type Tenant } from "../support/platform"
 
 type Json = Record<string, unknown>
@@ -70,13 +72,14 @@ function expectDocumented(operation: string, answer: Answer, status: number): vo
   expect(promised).toContain(`${operation} ${status}`)
   const response = at<Described>(`${pointerOf(method, route)}/responses/${status}`)
   const { pointer, value } = response
-  expect(answer.headers.get("content-type")).toBe("application/json")
+  const [type] = Object.keys(value.content ?? {})
+  expect(answer.headers.get("content-type")).toBe(type === "text/html" ? "text/html; charset=utf-8" : type)
   for (const name of Object.keys(value.headers ?? {})) {
     const header = at<Json>(`${pointer}/headers/${name}`)
     expect(problemsOf(`${header.pointer}/schema`, answer.headers.get(name)), `${operation} ${status} ${name}`).toEqual([])
   }
   expect(
-    problemsOf(`${pointer}/content/application~1json/schema`, answer.body),
+    problemsOf(`${pointer}/content/${escaped(type ?? "")}/schema`, answer.body),
     `${operation} ${status} ${JSON.stringify(answer.body)}`,
   ).toEqual([])
   seen.add(`${operation} ${status}`)
@@ -91,15 +94,31 @@ const READY = "GET /api/ready"
 const PUBLISH = "POST /api/prices/publish"
 const ADJUST = "POST /api/budgets/{id}/adjust"
 const ISSUE = "POST /api/tenants/{id}/ingest-keys"
+const BUNDLE = "POST /api/tenants/{id}/bundle"
 const ROTATE = "POST /api/ingest-keys/{id}/rotate"
 const REVOKE = "POST /api/ingest-keys/{id}/revoke"
-const WITH_BODY = [EVENTS, LITELLM, PUBLISH, ADJUST, ISSUE, ROTATE]
+const IDENTIFY = "POST /api/usage/identify"
+const MAY_RUN = "POST /api/usage/authorize"
+const RELEASE = "POST /api/usage/release"
+const GATE = [IDENTIFY, MAY_RUN, RELEASE]
+const ISSUE_API = "POST /api/keys"
+const ROTATE_API = "POST /api/keys/{id}/rotate"
+const REVOKE_API = "POST /api/keys/{id}/revoke"
+const UPDATE_API = "POST /api/keys/{id}/update"
+const DISCOVERY = "GET /oauth2/{slug}/.well-known/openid-configuration"
+const PAGE = "GET /oauth2/{slug}/authorize"
+const ENTER = "POST /oauth2/{slug}/authorize"
+const TOKEN = "POST /oauth2/{slug}/token"
+const USERINFO = "GET /oauth2/{slug}/userinfo"
+const API_KEYS = [ISSUE_API, ROTATE_API, REVOKE_API, UPDATE_API]
+const WITH_BODY = [EVENTS, LITELLM, ...GATE, PUBLISH, ADJUST, ISSUE, BUNDLE, ROTATE, ISSUE_API, ROTATE_API, UPDATE_API]
 
 let platform: Platform
 let tenant: Tenant
 let budgetId: string
+let memberId: string
 let serial = 0
-const token = { superuser: "", operator: "", admin: "", member: "", sales: "", key: "" }
+const token = { superuser: "", operator: "", admin: "", member: "", sales: "", key: "", chatter: "" }
 
 beforeAll(async () => {
   platform = await startPlatform()
@@ -116,6 +135,7 @@ beforeAll(async () => {
   token.sales = await platform.tokenOf(sales)
   token.operator = await platform.tokenOf(operator)
   token.key = `Bearer ${tenant.ingestKey}`
+  memberId = member.id
   budgetId = platform.sql<{ id: string }>("SELECT id FROM budgets WHERE user_id = ?", [member.id])[0]?.id as string
 })
 
@@ -127,7 +147,7 @@ function send(
   options: { as?: string; body?: unknown; id?: string; query?: string; headers?: Record<string, string>; method?: string } = {},
 ) {
   const [method, route] = operation.split(" ") as [string, string]
-  const byKey = operation === EVENTS || operation === LITELLM || operation === CURSOR
+  const byKey = [EVENTS, LITELLM, CURSOR, ...GATE].includes(operation)
   const credentials = options.as ?? (byKey ? token.key : operation === BUDGET ? token.member : token.operator)
   const body = options.body ?? (options.method === undefined && WITH_BODY.includes(operation) ? {} : undefined)
   return platform.request(options.method ?? method, route.replace("{id}", options.id ?? "none") + (options.query ?? ""), {
@@ -158,6 +178,13 @@ function payload(fields: Json = {}): Json {
 async function issueKey(route = "any"): Promise<{ id: string; key: string }> {
   const answer = await send(ISSUE, { id: tenant.id, body: { name: "test", route } })
   expectDocumented(ISSUE, answer, 200)
+  return answer.body
+}
+
+/** A key of the member, made by the member unless told otherwise. */
+async function issueApiKey(terms: Json = {}, as = token.member): Promise<{ id: string; budget_id: string | null }> {
+  const answer = await send(ISSUE_API, { as, body: { name: "test", ...terms } })
+  expectDocumented(ISSUE_API, answer, 200)
   return answer.body
 }
 
@@ -287,6 +314,222 @@ describe("what goes well", () => {
   })
 })
 
+describe("the gate", () => {
+  const question = (fields: Json = {}) => ({
+    call_id: `c${++serial}`,
+    user_id: memberId,
+    model: "gpt-4o",
+    tokens_input_estimate: 10,
+    ...fields,
+  })
+
+  it("answers who is calling, by a key and by an address", async () => {
+    const body = { name: "gate", models: ["gpt-4o"], max_parallel: 2 }
+    const { key } = (await send(ISSUE_API, { as: token.member, body })).body
+    const known = await send(IDENTIFY, { body: { api_key_hash: createHash("sha256").update(key).digest("hex") } })
+    expectDocumented(IDENTIFY, known, 200)
+    expect(known.body).toMatchObject({ known: true, max_parallel: 2 })
+    const { email } = (await platform.superuser.collection("users").getOne(memberId)) as unknown as { email: string }
+    expectDocumented(IDENTIFY, await send(IDENTIFY, { body: { user: { email } } }), 200)
+    expectDocumented(IDENTIFY, await send(IDENTIFY, { body: { user: { id: "nobody" } } }), 200)
+    expectDocumented(IDENTIFY, await send(IDENTIFY, { body: {} }), 400)
+  })
+
+  it("allows, clamps, refuses for every kind of reason, and takes back", async () => {
+    const call = question()
+    const allowed = await send(MAY_RUN, { body: call })
+    expectDocumented(MAY_RUN, allowed, 200)
+    for (const fields of [
+      { max_tokens: 900_000_000 },
+      {},
+      { model: "unheard-of" },
+      { user_id: "nobody" },
+      { api_key_id: "nobody" },
+    ]) {
+      expectDocumented(MAY_RUN, await send(MAY_RUN, { body: question(fields) }), 200)
+    }
+    expectDocumented(MAY_RUN, await send(MAY_RUN, { body: question({ max_tokens: -1 }) }), 400)
+    expectDocumented(MAY_RUN, await send(MAY_RUN, { body: { ...call, model: "gpt-4o-mini" } }), 409)
+    for (const released of [true, false]) {
+      const answer = await send(RELEASE, { body: { hold_id: allowed.body.hold_id } })
+      expectDocumented(RELEASE, answer, 200)
+      expect(answer.body).toEqual({ released })
+    }
+    expectDocumented(RELEASE, await send(RELEASE, { body: {} }), 400)
+    expectDocumented(MAY_RUN, await send(MAY_RUN, { body: call }), 409)
+    const narrow = await platform.createProduct({ rate_limit: 1 })
+    const hasty = (await platform.createUser({ tenant_id: tenant.id, product_id: narrow.id })).id
+    for (const code of [undefined, "rate_limited"]) {
+      const answer = await send(MAY_RUN, { body: question({ user_id: hasty }) })
+      expectDocumented(MAY_RUN, answer, 200)
+      expect(answer.body.code).toBe(code)
+    }
+  })
+
+  it("knows the codes of the contract", async () => {
+    const source = readFileSync(path.join(root, "hooks-src/contract/authorize.ts"), "utf8")
+    const codes = /RefusalCode =([\s\S]*?)\n\n/
+      .exec(source)?.[1]
+      ?.match(/"(\w+)"/g)
+      ?.map((code) => code.slice(1, -1))
+    expect((spec.components.schemas.RefusalCode as { enum: string[] }).enum.toSorted()).toEqual(codes?.toSorted())
+  })
+})
+
+describe("a tenant's stack", () => {
+  it("as an archive, and to nobody but an operator", async () => {
+    const answer = await send(BUNDLE, { id: tenant.id, body: { rotate: ["SCIM_TOKEN"] } })
+    expect(answer.status).toBe(200)
+    const { value } = at<Described>(`${pointerOf("POST", "/api/tenants/{id}/bundle")}/responses/200`)
+    expect(Object.keys(value.content ?? {})).toEqual([answer.headers.get("content-type")])
+    for (const name of Object.keys(value.headers ?? {})) {
+      const header = at<Json>(`${pointerOf("POST", "/api/tenants/{id}/bundle")}/responses/200/headers/${name}`)
+      expect(problemsOf(`${header.pointer}/schema`, answer.headers.get(name)), name).toEqual([])
+    }
+    seen.add(`${BUNDLE} 200`)
+    for (const as of [token.admin, token.member, token.sales])
+      expectDocumented(BUNDLE, await send(BUNDLE, { as, id: tenant.id }), 403)
+    for (const as of ["", "garbage", token.key]) expectDocumented(BUNDLE, await send(BUNDLE, { as, id: tenant.id }), 401)
+  })
+
+  it("that cannot be", async () => {
+    expectDocumented(BUNDLE, await send(BUNDLE, { id: tenant.id, body: { rotate: ["WEBUI_SECRET_KEY"] } }), 400)
+    expectDocumented(BUNDLE, await send(BUNDLE), 404)
+    const deleted = await platform.createTenant({ status: "deleted" })
+    expectDocumented(BUNDLE, await send(BUNDLE, { id: deleted.id }), 409)
+    expectDocumented(BUNDLE, await send(BUNDLE, { id: tenant.id, body: large(263_000) }), 413)
+    writeSql("ALTER TABLE tenant_stacks RENAME TO tenant_stacks_gone")
+    expectDocumented(BUNDLE, await send(BUNDLE, { id: tenant.id }), 503)
+    writeSql("ALTER TABLE tenant_stacks_gone RENAME TO tenant_stacks")
+  })
+})
+
+describe("the sign-in of a chat", () => {
+  let stack: ChatStack
+  beforeAll(async () => {
+    const customer = await platform.createTenant()
+    stack = await createStack(platform, customer)
+    token.chatter = await platform.tokenOf(await platform.createUser({ tenant_id: customer.id }))
+  })
+  const to = (operation: string, slug = stack.slug) => operation.replace("{slug}", slug).split(" ") as [string, string]
+  const ask = (operation: string, options: Parameters<Platform["request"]>[2] = {}, slug?: string, query = "") => {
+    const [method, route] = to(operation, slug)
+    return platform.request(method, route + query, options)
+  }
+  const page = (changes = {}) => `?${new URLSearchParams(authorizeRequest(stack, changes))}`
+  const FORM = { "Content-Type": "application/x-www-form-urlencoded" }
+
+  it("is described as it is discovered", async () => {
+    expectDocumented(DISCOVERY, await ask(DISCOVERY), 200)
+    expectDocumented(DISCOVERY, await ask(DISCOVERY, {}, "nobody"), 404)
+  })
+
+  it("begins with a page, also where it cannot go on", async () => {
+    const suspended = await platform.createTenant({ status: "suspended" })
+    const other = await createStack(platform, suspended)
+    for (const [status, answer] of [
+      [200, await ask(PAGE, {}, stack.slug, page())],
+      [400, await ask(PAGE, {}, stack.slug, page({ state: "" }))],
+      [403, await ask(PAGE, {}, other.slug)],
+      [404, await ask(PAGE, {}, "nobody")],
+    ] as const) {
+      expectDocumented(PAGE, answer, status)
+    }
+  })
+
+  it("goes on with a code", async () => {
+    const body = authorizeRequest(stack)
+    expectDocumented(ENTER, await ask(ENTER, { token: token.chatter, body }), 200)
+    expectDocumented(ENTER, await ask(ENTER, { token: token.chatter, body: {} }), 400)
+    expectDocumented(ENTER, await ask(ENTER, { body }), 401)
+    expectDocumented(ENTER, await ask(ENTER, { token: token.member, body }), 403)
+    expectDocumented(ENTER, await ask(ENTER, { token: token.chatter, body }, "nobody"), 404)
+    expectDocumented(ENTER, await ask(ENTER, { token: token.chatter, body: large(20_000) }), 413)
+    expectDocumented(ENTER, await ask(ENTER, { token: token.chatter, body: "a=b", headers: FORM }), 415)
+  })
+
+  it("ends with a token that names the person, and breaks in OAuth's own words", async () => {
+    const bought = await redeem(platform, stack, await codeOf(platform, stack, token.chatter))
+    expectDocumented(TOKEN, bought, 200)
+    expectDocumented(TOKEN, await redeem(platform, stack, "no such code"), 400)
+    expectDocumented(TOKEN, await redeem(platform, stack, "x", { client_secret: "wrong" }), 401)
+    expectDocumented(TOKEN, await ask(TOKEN, { body: form({ a: "x".repeat(20_000) }), headers: FORM }), 413)
+    const as = (value: string) => ask(USERINFO, { headers: { Authorization: `Bearer ${value}` } })
+    expectDocumented(USERINFO, await as(bought.body.access_token), 200)
+    expectDocumented(USERINFO, await as(VERIFIER), 401)
+    const tenants = platform.superuser.collection("tenants")
+    const { id } = await tenants.getFirstListItem(`slug = "${stack.slug}"`)
+    await tenants.update(id, { status: "suspended" })
+    expectDocumented(USERINFO, await as(bought.body.access_token), 403)
+    await tenants.update(id, { status: "active" })
+
+    writeSql("ALTER TABLE tenant_stacks RENAME TO tenant_stacks_gone")
+    for (const operation of [DISCOVERY, PAGE]) expectDocumented(operation, await ask(operation), 503)
+    expectDocumented(ENTER, await ask(ENTER, { token: token.chatter, body: {} }), 503)
+    expectDocumented(TOKEN, await redeem(platform, stack, "x"), 503)
+    expectDocumented(USERINFO, await as(VERIFIER), 503)
+    writeSql("ALTER TABLE tenant_stacks_gone RENAME TO tenant_stacks")
+  })
+})
+
+describe("an API key", () => {
+  it("from its first secret to its end", async () => {
+    await issueApiKey()
+    const terms = { models: ["gpt-4o"], limit: "10", expires_at: "2028-01-01T00:00:00Z", max_parallel: 2 }
+    const { id } = await issueApiKey(terms, token.member)
+    const changed = await send(UPDATE_API, { as: token.admin, id, body: { limit: "12.5", expires_at: null } })
+    expectDocumented(UPDATE_API, changed, 200)
+    const rotated = await send(ROTATE_API, { as: token.member, id, body: {} })
+    expectDocumented(ROTATE_API, rotated, 200)
+    expect(rotated.body.old_key_expires_at).toBeDefined()
+    expectDocumented(REVOKE_API, await send(REVOKE_API, { id }), 200)
+  })
+
+  it("that cannot be used for what is asked", async () => {
+    const { id } = await issueApiKey({ limit: "1" })
+    for (const limit of ["0", "-1", 5]) {
+      expectDocumented(ISSUE_API, await send(ISSUE_API, { as: token.member, body: { name: "x", limit } }), 400)
+      expectDocumented(UPDATE_API, await send(UPDATE_API, { id, body: { limit } }), 400)
+    }
+    expectDocumented(ISSUE_API, await send(ISSUE_API, { body: { name: "no owner" } }), 400)
+    expectDocumented(ROTATE_API, await send(ROTATE_API, { id, body: { overlap_hours: 721 } }), 400)
+    expectDocumented(UPDATE_API, await send(UPDATE_API, { id, body: { limit: null } }), 409)
+    await send(REVOKE_API, { id })
+    expectDocumented(ROTATE_API, await send(ROTATE_API, { id }), 409)
+    expectDocumented(UPDATE_API, await send(UPDATE_API, { id, body: { name: "x" } }), 409)
+  })
+
+  it("of somebody else, of nobody, of a tenant that is not active", async () => {
+    const { id } = await issueApiKey()
+    for (const operation of API_KEYS) {
+      const body = operation === ISSUE_API || operation === UPDATE_API ? { name: "x", user_id: "nobody" } : {}
+      expectDocumented(operation, await send(operation, { body }), 404)
+      expectDocumented(operation, await send(operation, { as: token.sales, id, body }), 403)
+      for (const as of ["", "garbage", token.key]) expectDocumented(operation, await send(operation, { as, id, body }), 401)
+    }
+    await platform.superuser.collection("tenants").update(tenant.id, { status: "suspended" })
+    expectDocumented(ISSUE_API, await send(ISSUE_API, { as: token.member, body: { name: "x" } }), 403)
+    expectDocumented(ROTATE_API, await send(ROTATE_API, { id }), 403)
+    await platform.superuser.collection("tenants").update(tenant.id, { status: "active" })
+  })
+
+  it("one too many", async () => {
+    const owner = await platform.createUser({ tenant_id: tenant.id })
+    const as = await platform.tokenOf(owner)
+    for (let i = 0; i < 50; i++) await issueApiKey({}, as)
+    expectDocumented(ISSUE_API, await send(ISSUE_API, { as, body: { name: "x" } }), 409)
+  })
+
+  it("in a body that is too large, and while the database fails", async () => {
+    for (const operation of API_KEYS) expectDocumented(operation, await send(operation, { body: large(263_000) }), 413)
+    writeSql("ALTER TABLE api_keys RENAME TO api_keys_gone")
+    for (const operation of API_KEYS) {
+      expectDocumented(operation, await send(operation, { as: token.member, body: { name: "x" } }), 503)
+    }
+    writeSql("ALTER TABLE api_keys_gone RENAME TO api_keys")
+  })
+})
+
 describe("what goes wrong", () => {
   it("400: a body or a parameter that cannot be used", async () => {
     for (const operation of WITH_BODY) {
@@ -310,7 +553,7 @@ describe("what goes wrong", () => {
     await send(REVOKE, { id: revoked.id })
     const expired = await issueKey()
     await send(ROTATE, { id: expired.id, body: { overlap_hours: 0 } })
-    for (const operation of [EVENTS, LITELLM, CURSOR]) {
+    for (const operation of [EVENTS, LITELLM, CURSOR, ...GATE]) {
       for (const as of ["", token.member, "Bearer", "Bearer cfi_x", `Bearer ${revoked.key}`, `Bearer ${expired.key}`]) {
         expectDocumented(operation, await send(operation, { as }), 401)
       }
@@ -375,7 +618,7 @@ describe("what goes wrong", () => {
     expectDocumented(LITELLM, await send(LITELLM, { body: Array(1001).fill(1) }), 413)
     expectDocumented(EVENTS, await send(EVENTS, { body: large(4_200_000) }), 413)
     expectDocumented(LITELLM, await send(LITELLM, { body: large(16_800_000) }), 413)
-    for (const operation of [PUBLISH, ADJUST, ISSUE, ROTATE, REVOKE])
+    for (const operation of [PUBLISH, ADJUST, ISSUE, ROTATE, REVOKE, ...GATE])
       expectDocumented(operation, await send(operation, { body: large(263_000) }), 413)
   })
 
@@ -390,7 +633,7 @@ describe("what goes wrong", () => {
     const { id } = await issueKey()
     const tables = ["ingest_keys", "budgets", "usage_logs", "model_prices", "platform_settings", "tenants"]
     for (const table of tables) writeSql(`ALTER TABLE ${table} RENAME TO ${table}_gone`)
-    for (const operation of [EVENTS, LITELLM, CURSOR, SUMMARY, BUDGET, READY, PUBLISH, ADJUST, ISSUE, ROTATE, REVOKE]) {
+    for (const operation of [...GATE, EVENTS, LITELLM, CURSOR, SUMMARY, BUDGET, READY, PUBLISH, ADJUST, ISSUE, ROTATE, REVOKE]) {
       const body = { [PUBLISH]: { entries: [price] }, [ADJUST]: { amount: "1", reason: "a test" }, [ISSUE]: { name: "test" } }[
         operation
       ]

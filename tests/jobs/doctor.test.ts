@@ -10,8 +10,10 @@ let scratch: string
 let acked: string
 let first: Tenant
 let second: Tenant
+let gated: Tenant
 let userId: string
 let otherUserId: string
+let gatedUserId: string
 
 /** A call at a time in November or December 2026, the two periods that the folder knows. */
 function event(id: string, timestamp: string, more: Record<string, unknown> = {}): Record<string, unknown> {
@@ -57,7 +59,24 @@ async function writeBooks(platform: Platform): Promise<void> {
   const seat = await platform.createUser({ tenant_id: first.id, product_id: product.id })
   const dearer = await platform.createProduct({ budget_included: 30 })
   await platform.superuser.collection("users").update(seat.id, { product_id: dearer.id })
+  await writeGatedBooks(platform, product.id)
   await send(platform, second, event("late-3", "2026-11-29T10:00:00Z", { user_id: otherUserId, aborted: true }))
+}
+
+/** A tenant whose calls are authorized: all of its 10 EUR but 0.34 used as held, then 0.552 EUR on a hold of 0.0276, one call open. */
+async function writeGatedBooks(platform: Platform, productId: string): Promise<void> {
+  gated = await platform.createTenant()
+  gatedUserId = (await platform.createUser({ tenant_id: gated.id, product_id: productId })).id
+  const run = async (name: string, estimate: number, tokens: number | null) => {
+    const question = { call_id: name, user_id: gatedUserId, model: "gpt-4o", tokens_input_estimate: estimate, max_tokens: 0 }
+    const answer = await platform.ingest(gated.ingestKey, question, "/api/usage/authorize")
+    expect(answer.body).toMatchObject({ allowed: true })
+    const counts = { tokens_input: tokens, tokens_cache_read: 0, tokens_output: 0, call_id: name, user_id: gatedUserId }
+    if (tokens !== null) await send(platform, gated, event(name, "2026-12-03T11:00:00Z", counts))
+  }
+  await run("as-held", 3_500_000, 3_500_000)
+  await run("running", 10, null)
+  await run("beyond-its-hold", 10_000, 200_000)
 }
 
 beforeAll(async () => {
@@ -105,7 +124,7 @@ describe("doctor on a folder with every kind of movement", () => {
   it("finds nothing, also with the acknowledged ids", async () => {
     const { code, output } = await runDoctor(books, ["--acked", acked])
     expect(output.trim().split("\n").at(-1)).toBe("all invariants hold")
-    for (const id of ["I1", "I2", "I3", "I4", "I8", "I9", "I10", "PRICE", "PERIOD"])
+    for (const id of ["I1", "I2", "I3", "I4", "I5", "I8", "I9", "I10", "PRICE", "PERIOD"])
       expect(output).toMatch(new RegExp(`^${id} ok `, "m"))
     expect(code).toBe(0)
   })
@@ -228,6 +247,38 @@ const DAMAGES: Damage[] = [
     expected: () => ({ PERIOD: "2026-12-01", I1: "off by" }),
   },
   {
+    name: "a budget is overdrawn although everything was held for",
+    statements: () => ["UPDATE holds SET amount_nano = 552000000 WHERE call_id = 'beyond-its-hold'"],
+    expected: () => ({ I5: "overdrawn by 212000000, calls cost 0 beyond their holds, lowered by 0" }),
+  },
+  {
+    name: "a budget is lower than what its calls could have overdrawn",
+    statements: () => [
+      `UPDATE budgets SET total_nano = total_nano - 400000000 WHERE tenant_id = '${gated.id}' AND scope = 'user'`,
+    ],
+    expected: () => ({ I5: "overdrawn by 612000000, calls cost 524400000 beyond their holds", I1: "off by" }),
+  },
+  {
+    name: "a hold was settled by an event that is not there",
+    statements: () => ["UPDATE holds SET settled_by = 'nowhere' WHERE call_id = 'as-held'"],
+    expected: () => ({ I5: "call as-held: settled by nowhere, no such event" }),
+  },
+  {
+    name: "money is held for somebody of another tenant",
+    statements: () => [`UPDATE holds SET user_id = '${otherUserId}' WHERE call_id = 'running'`],
+    expected: () => ({ I5: `there is no user ${otherUserId} in tenant ${gated.id}` }),
+  },
+  {
+    name: "a hold brings money",
+    statements: () => ["UPDATE holds SET amount_nano = -1 WHERE call_id = 'running'"],
+    expected: () => ({ I5: "call running: amount_nano -1 is no integer of 0 or more" }),
+  },
+  {
+    name: "a hold is no whole number",
+    statements: () => ["UPDATE holds SET amount_nano = 0.5 WHERE call_id = 'running'"],
+    expected: () => ({ I5: "amount_nano 0.5 is no integer" }),
+  },
+  {
     name: "an index has lost its rows",
     statements: () => [
       "PRAGMA writable_schema = ON",
@@ -236,6 +287,21 @@ const DAMAGES: Damage[] = [
     expected: () => ({ I10: "idx_ledger_entries_user" }),
   },
 ]
+
+describe("doctor is content", () => {
+  it.each<[string, () => string[]]>([
+    [
+      "with an overdrawn budget whose hold had expired before the event came",
+      () => [
+        "UPDATE holds SET amount_nano = 552000000, expires_at = '2026-12-03 10:00:00.000Z' WHERE call_id = 'beyond-its-hold'",
+      ],
+    ],
+    ["with a call whose hold nobody settled", () => ["UPDATE holds SET state = 'expired' WHERE call_id = 'running'"]],
+  ])("%s", async (_name, statements) => {
+    const { code, output } = await runDoctor(damaged(statements()))
+    expect(`${output}\nexit code ${code}`).toMatch(/all invariants hold\n+exit code 0$/)
+  })
+})
 
 describe("doctor names the invariant and the row", () => {
   it.each(DAMAGES)("when $name", async ({ statements, expected, args }) => {

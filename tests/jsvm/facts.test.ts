@@ -57,6 +57,22 @@ describe("environment and secrets", () => {
   test("an HMAC with an empty secret is signed without complaint", async () => {
     expect(await host.run('return $security.hs256("payload", "")')).toMatch(/^[0-9a-f]{64}$/)
   })
+
+  test("what is encrypted opens under its key, not under another, and panics past every catch when it is shorter than a nonce", async () => {
+    const decrypt = (text: string, key: string) => `$security.decrypt(${text}, "${key}".repeat(32))`
+    const sealed = `$security.encrypt("schön", "${"a".repeat(32)}")`
+    expect(await host.run(`return ${decrypt(sealed, "a")}`)).toBe("schön")
+    expect(await host.run(`return ${decrypt(sealed, "b")}`)).toEqual({ error: expect.stringContaining("authentication failed") })
+    const code = `try { return ${decrypt('"aaaa"', "a")} } catch { return "caught" }`
+    expect(await host.post("/eval", { code, args: null })).toMatchObject({ status: 500 })
+  })
+
+  test("hashes are hex, and Buffer makes no base64url of them", async () => {
+    expect(await host.run('return $security.sha256("abc")')).toMatch(/^[0-9a-f]{64}$/)
+    expect(await host.run('return Buffer.from("ab", "hex").toString("base64url")')).toEqual({
+      error: expect.stringContaining("base64url"),
+    })
+  })
 })
 
 describe("errors", () => {

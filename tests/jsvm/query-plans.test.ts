@@ -5,7 +5,22 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { root } from "../support/platform"
 import { type BareHost, startBareHost } from "./bare-host"
 
-const BIG = ["usage_logs", "ledger_entries", "users", "budgets", "credit_lots", "model_prices", "ingest_keys", "api_keys"]
+const BIG = [
+  "usage_logs",
+  "ledger_entries",
+  "users",
+  "budgets",
+  "credit_lots",
+  "model_prices",
+  "ingest_keys",
+  "api_keys",
+  "holds",
+  "refusals",
+  "chat_accounts",
+  "oauth_codes",
+  "oauth_tokens",
+  "outbox",
+]
 
 /** Walks that are meant: a partial index that holds only the open cases, or the whole price book for an unknown model. */
 const JUSTIFIED: Record<string, RegExp> = {
@@ -29,6 +44,16 @@ const HOT: [string, string[]][] = [
   ["credit-lots", ["LOTS_OF_BUDGET", "BUDGETS_WITH_DUE_LOTS"]],
   ["ledger-entries", ["EXPIRED_IN_PERIOD"]],
   ["seats", ["SEATS_OF_TENANT"]],
+  ["tenant-stacks", ["FIND_STACK_BY_SLUG"]],
+  ["oauth-codes", ["FIND_CODE"]],
+  ["oauth-tokens", ["FIND_TOKEN"]],
+  ["outbox", ["LEASE_NEXT"]],
+  ["gate-facts", ["GATE_FACTS", "KEY_IDENTITY", "CHAT_IDENTITY", "EMAIL_IDENTITY"]],
+  ["holds", ["PLACE_HOLD", "SETTLE_HOLDS", "EXPIRE_HOLDS", "PRUNE_HOLDS", "HELD_BY_BUDGET"]],
+  ["refusals", ["NOTE_REFUSAL", "REFUSAL_OF_MINUTE", "PRUNE_REFUSALS"]],
+  ["stack-facts", ["PRODUCT_MODELS"]],
+  ["api-keys", ["LINE_LIMITS", "USAGE_OF_LINE"]],
+  ["usage-summary", ["DAILY_COSTS_OF_LINE"]],
 ]
 const SUMMARIES = ["day", "model", "user", "total"].flatMap((group) =>
   (["period", "time"] as const).flatMap((by) =>
@@ -40,6 +65,9 @@ const SUMMARIES = ["day", "model", "user", "total"].flatMap((group) =>
 const PARAMS: Record<string, string | number> = {
   after: 0,
   hash: "0",
+  slug: "t1",
+  leasedUntil: "2026-11-23 10:02:00.000Z",
+  skippedTenants: '["tenant000000002"]',
   tenantId: "tenant000000001",
   userId: "user00000000001",
   userIds: '["user00000000001"]',
@@ -53,6 +81,38 @@ const PARAMS: Record<string, string | number> = {
   periodKey: "2026-11-01",
   period: "2026-11-01",
   budgetId: "budget",
+  line: "key",
+  budgetRow: 1,
+  keyId: "key",
+  apiKeyId: "key",
+  keyBudgetId: "budget",
+  callId: "call-1",
+  chatUserId: "chat",
+  email: "u1@example.com",
+  id: "hold",
+  model: "gpt-4o",
+  purpose: "user",
+  amountNano: 1,
+  tokensInput: 1,
+  maxTokens: 1,
+  clamped: 0,
+  expiresAt: "2026-11-23 10:10:00.000Z",
+  minuteAgo: "2026-11-23 09:59:00.000Z",
+  before: "2026-08-01 00:00:00.000Z",
+  budgetIds: '["budget"]',
+  rateLimit: 1,
+  userParallel: 1,
+  keyParallel: 1,
+  calls: '[["hold","call-1","event-1"]]',
+  code: "budget_exhausted",
+  scope: "user",
+  minute: "2026-11-23 10:00",
+  limitValue: 1,
+  usedValue: 1,
+  heldValue: 1,
+  neededNano: 1,
+  resetsAt: "",
+  message: "no",
   from: "2026-11-01 00:00:00.000Z",
   to: "2026-12-01 00:00:00.000Z",
 }
@@ -70,6 +130,17 @@ const FILL = [
    printf('2026-%02d-01', 9 + i % 3), CASE i % 500 WHEN 0 THEN 'quarantined' ELSE 'priced' END, '', i, '' FROM n`,
   `INSERT INTO ledger_entries (id, budget_id, tenant_id, kind, ref, period_key) SELECT 'l' || substr(id, 2), id, tenant_id, 'reset', id, period_key FROM budgets`,
   `INSERT INTO credit_lots (id, budget_id, tenant_id, source_ref, state, expires_at) SELECT 'c' || substr(id, 2), id, tenant_id, id, 'open', '2026-12-01' FROM budgets`,
+  `INSERT INTO holds (id, tenant_id, user_id, call_id, key_budget_id, amount_nano, state, expires_at, created)
+   WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 59999) SELECT printf('hold%011d', i), printf('tenant%09d', i % 20),
+   printf('user%011d', i % 4000), 'call-' || i, '', i, CASE i % 500 WHEN 0 THEN 'open' ELSE 'settled' END,
+   printf('2026-%02d-%02d 10:10:00.000Z', 9 + i % 3, 1 + i % 28), printf('2026-%02d-%02d 10:00:00.000Z', 9 + i % 3, 1 + i % 28) FROM n`,
+  `INSERT INTO refusals (id, tenant_id, user_id, api_key_id, model, code, minute, created) SELECT 'r' || substr(id, 2), tenant_id, user_id, '',
+   'gpt-4o', 'budget_exhausted', created, created FROM holds WHERE true ON CONFLICT DO NOTHING`,
+  "INSERT INTO chat_accounts (id, tenant_id, user_id, chat_user_id, state) SELECT 'a' || substr(id, 2), tenant_id, id, id, 'active' FROM users",
+  "INSERT INTO oauth_codes (id, code_hash, tenant_id, user_id, expires_at) SELECT 'o' || substr(id, 2), id, tenant_id, id, '2026-12-01' FROM users",
+  "INSERT INTO oauth_tokens (id, token_hash, tenant_id, user_id, expires_at) SELECT 't' || substr(id, 2), id, tenant_id, id, '2026-12-01' FROM users",
+  `INSERT INTO outbox (id, dedupe_key, tenant_id, state, next_attempt_at, leased_until, payload) SELECT 'm' || substr(id, 2), id, tenant_id,
+   CASE WHEN id LIKE '%00' THEN 'pending' ELSE 'delivered' END, '2026-11-01', '', '{}' FROM users`,
   "ANALYZE",
 ]
 

@@ -31,6 +31,8 @@ describe("N8: money through the side door", () => {
     "ledger_entries",
     "budgets",
     "credit_lots",
+    "holds",
+    "refusals",
     "audit_log",
     "ingest_keys",
     "ingest_cursors",

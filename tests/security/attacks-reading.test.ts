@@ -5,8 +5,13 @@ import { startTwoTenants, type TwoTenants, usageEvent, verdictOf } from "../http
 let scene: TwoTenants
 beforeAll(async () => {
   scene = await startTwoTenants()
-  for (const tenant of [scene.a, scene.b])
+  for (const tenant of [scene.a, scene.b]) {
     await verdictOf(scene.platform, tenant, usageEvent({ user_id: tenant.member.id, event_id: `of-${tenant.slug}` }))
+    for (const model of ["gpt-4o", "unheard-of"]) {
+      const question = { call_id: `of-${tenant.slug}-${model}`, user_id: tenant.member.id, model, tokens_input_estimate: 1 }
+      expect((await scene.platform.ingest(tenant.ingestKey, question, "/api/usage/authorize")).status).toBe(200)
+    }
+  }
 })
 afterAll(() => scene?.platform.stop())
 
@@ -28,6 +33,9 @@ describe("N3: a member reaches for the other tenant's rows by the query", () => 
     ["tenants", () => `filter=(users_via_tenant_id.id?='${scene.b.member.id}')`],
     ["users", () => `filter=(tenant_id='${B()}'||tenant_id.users_via_tenant_id.email?~'beta')`],
     ["users", () => "fields=*,tokenKey,password,expand.tenant_id.*&expand=tenant_id,product_id,usage_logs_via_user_id"],
+    ["refusals", () => `filter=(tenant_id='${B()}'||1=1)`],
+    ["refusals", () => "expand=tenant_id.refusals_via_tenant_id,user_id.holds_via_user_id"],
+    ["tenants", () => "expand=refusals_via_tenant_id,holds_via_tenant_id"],
     ["model_prices", () => "expand=model_costs_via_price_id"],
     ["products", () => "expand=users_via_product_id,product_versions_via_product_id"],
   ]

@@ -1,5 +1,5 @@
 /** N11, N12: an ingest key is for ingest of its own tenant, a login is for people, and neither works as the other. */
-import { randomBytes } from "node:crypto"
+import { createHash, randomBytes } from "node:crypto"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { books, createPerson, shapeProblems, startTwoTenants, type TwoTenants, usageEvent } from "../http/two-tenants"
 
@@ -15,6 +15,9 @@ const INGEST: [string, string][] = [
   ["POST", "/api/usage/events"],
   ["POST", "/api/usage/litellm"],
   ["GET", "/api/usage/cursor?source=s"],
+  ["POST", "/api/usage/identify"],
+  ["POST", "/api/usage/authorize"],
+  ["POST", "/api/usage/release"],
 ]
 const call = (method: string, route: string, token: string | undefined) =>
   scene.platform.request(method, route, {
@@ -110,6 +113,53 @@ describe("N11: a tenant's key on another tenant", () => {
     }
     expect(scene.platform.sql("SELECT id FROM usage_logs WHERE tenant_id = ?", [scene.b.id])).toEqual([])
   })
+})
+
+describe("N11: a tenant's key at the gate of another tenant", () => {
+  const ask = (route: string, body: unknown) => scene.platform.ingest(scene.a.ingestKey, body, `/api/usage/${route}`)
+  const question = (changes: Record<string, unknown>) => ({
+    ...{
+      call_id: `n11-${JSON.stringify(changes)}`.slice(0, 128),
+      model: "gpt-4o",
+      tokens_input_estimate: 10,
+      tenant_id: scene.b.id,
+    },
+    ...changes,
+  })
+
+  it("holds nothing for B's people and keys, and does not tell them from strangers", async () => {
+    const issued = await scene.platform.request("POST", "/api/keys", { token: scene.b.member.token, body: { name: "theirs" } })
+    const theirs = await ask("authorize", question({ user_id: scene.b.member.id }))
+    const nobody = await ask("authorize", question({ user_id: "nobody" }))
+    const byKey = await ask("authorize", question({ user_id: scene.a.member.id, api_key_id: issued.body.id }))
+    for (const { body } of [theirs, nobody, byKey]) expect(body).toMatchObject({ allowed: false, code: "unknown_identity" })
+    expect(theirs.body.message).toBe(nobody.body.message)
+    expect(JSON.stringify([theirs.body, byKey.body])).not.toContain("beta")
+    expect(scene.platform.sql("SELECT id FROM holds")).toEqual([])
+    expect(scene.platform.sql("SELECT id FROM refusals WHERE tenant_id = ?", [scene.b.id])).toEqual([])
+    const hash = createHash("sha256").update(issued.body.key).digest("hex")
+    for (const who of [{ api_key_hash: hash }, { user: { email: scene.b.member.email } }]) {
+      expect((await ask("identify", who)).body).toEqual((await ask("identify", { user: { id: "nobody" } })).body)
+    }
+  })
+
+  it("neither releases nor settles B's holds", async () => {
+    const body = question({ user_id: scene.b.member.id, call_id: "of B" })
+    const { hold_id } = (await scene.platform.ingest(scene.b.ingestKey, body, "/api/usage/authorize")).body
+    for (const which of [{ hold_id }, { call_id: "of B" }])
+      expect((await ask("release", which)).body).toEqual({ released: false })
+    await scene.platform.ingest(scene.a.ingestKey, { events: [usageEvent({ hold_id, call_id: "of B" })] })
+    expect(scene.platform.sql("SELECT state FROM holds WHERE id = ?", [hold_id])).toEqual([{ state: "open" }])
+  })
+})
+
+it.each(["events", "litellm"])("the gate opens to a key that is bound to /api/usage/%s: it is the stack's own", async (route) => {
+  const made = await scene.platform.asSuperuser("POST", `/api/tenants/${scene.a.id}/ingest-keys`, { name: "bound", route })
+  for (const [path, body] of [
+    ["identify", { user: { id: "nobody" } }],
+    ["release", { call_id: "none" }],
+  ] as const)
+    expect((await scene.platform.ingest(made.body.key, body, `/api/usage/${path}`)).status).toBe(200)
 })
 
 it("a suspended tenant's key still books what was spent, and its users' tokens stay theirs", async () => {

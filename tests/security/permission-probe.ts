@@ -1,6 +1,7 @@
 /** Tries the five verbs of the record API as one role, on real rows of two tenants, and says in one line what came of it. */
 
-import { type TwoTenants, usageEvent } from "../http/two-tenants"
+import { type Customer, type TwoTenants, usageEvent } from "../http/two-tenants"
+import { createStack } from "../support/chat-stack"
 import type { Answer, Platform } from "../support/platform"
 
 export const ROLES = ["guest", "member", "tenant_admin", "sales", "operator", "superuser"] as const
@@ -20,14 +21,45 @@ export async function fillCollections(scene: TwoTenants): Promise<void> {
       usageEvent({ user_id: id, model: "gpt-new" }),
     ])
     await platform.ingest(tenant.ingestKey, { source: "s", epoch: "e", seq: 0, events })
-    for (const owner of [tenant.member, tenant.colleague]) {
-      const data = { tenant_id: tenant.id, user_id: owner.id, name: "cli", status: "active", key_hash: owner.id.padEnd(64, "0") }
-      await platform.superuser.collection("api_keys").create(data)
+    for (const { id } of [tenant.member, tenant.colleague]) {
+      for (const model of ["gpt-4o", "unheard-of"]) {
+        const question = { call_id: `${id} ${model}`, user_id: id, model, tokens_input_estimate: 1 }
+        await platform.ingest(tenant.ingestKey, question, "/api/usage/authorize")
+      }
     }
+    for (const owner of [tenant.member, tenant.colleague]) {
+      const made = await platform.request("POST", "/api/keys", { token: owner.token, body: { name: "cli" } })
+      if (made.status !== 200) throw new Error(JSON.stringify(made.body))
+    }
+    await fillSignIn(platform, tenant)
     const [budget] = platform.sql<{ id: string }>("SELECT id FROM budgets WHERE scope = 'tenant' AND tenant_id = ?", [tenant.id])
     await platform.asSuperuser("POST", `/api/budgets/${budget?.id}/adjust`, { amount: "1", reason: "a reason" })
   }
 }
+
+async function fillSignIn(platform: Platform, tenant: Customer): Promise<void> {
+  await createStack(platform, tenant)
+  const owned = { tenant_id: tenant.id, user_id: tenant.member.id }
+  const create = (collection: string, data: Record<string, unknown>) => platform.superuser.collection(collection).create(data)
+  await create("oauth_codes", { ...owned, ...oauthCode(`filled-${tenant.slug}`) })
+  await create("oauth_tokens", { ...owned, ...oauthToken(`filled-${tenant.slug}`) })
+  await create("chat_accounts", { ...owned, chat_user_id: "filled", state: "active" })
+  await create("outbox", { ...message(`filled-${tenant.slug}`), tenant_id: tenant.id })
+}
+
+const oauthCode = (ref: string) => ({
+  code_hash: ref.padEnd(64, "x"),
+  client_id: "chat",
+  redirect_uri: "https://chat.example/",
+  code_challenge: "c".repeat(43),
+  expires_at: "2027-01-01 00:00:00.000Z",
+})
+const oauthToken = (ref: string) => ({
+  token_hash: ref.padEnd(64, "x"),
+  code_id: ref.slice(0, 15),
+  expires_at: "2027-01-01 00:00:00.000Z",
+})
+const message = (ref: string) => ({ kind: "none", dedupe_key: ref, payload: {}, state: "delivered" })
 
 /** What a role may look for: an id of tenant A (the member's own where rows have a user) and one of tenant B, per collection. */
 export type Targets = Record<string, [own: string, other: string]>
@@ -125,8 +157,15 @@ function bodyFor(scene: TwoTenants, targets: Targets, collection: string): Recor
     credit_lots: { ...owned, budget_id, kind: "credit", source_ref: ref, amount_nano: 1e12, state: "open" },
     ledger_entries: { ...owned, budget_id, kind: "grant", ref, amount_nano: 1e12, period_key: "2026-01-01", actor: "me" },
     usage_logs: { ...owned, event_id: ref, cost_nano: -1e12 },
+    holds: { ...owned, call_id: ref, state: "released", amount_nano: -1e12, expires_at: "2027-01-01 00:00:00.000Z" },
+    refusals: { ...owned, code: "budget_exhausted", scope: "user", message: ref },
     ingest_keys: { tenant_id: scene.b.id, name: ref, key_hash: ref.padEnd(64, "y"), status: "active", route: "any" },
     ingest_cursors: { tenant_id: scene.b.id, source: ref },
+    tenant_stacks: { tenant_id: scene.b.id, chat_url: ref, oauth_client_id: ref, oauth_redirect_uri: ref },
+    oauth_codes: { ...owned, ...oauthCode(ref) },
+    oauth_tokens: { ...owned, ...oauthToken(ref) },
+    chat_accounts: { ...owned, user_id: scene.b.colleague.id, chat_user_id: ref, state: "active" },
+    outbox: { ...message(ref), tenant_id: scene.b.id },
     audit_log: { tenant_id: scene.b.id, actor: "me", action: "probe" },
   }
   return bodies[collection] ?? {}
@@ -136,5 +175,7 @@ function changeOf(collection: string): Record<string, unknown> {
   if (["budgets", "credit_lots", "ledger_entries"].includes(collection)) return { total_nano: 1e12, amount_nano: 1e12 }
   if (["audit_log", "usage_logs"].includes(collection)) return { actor: "nobody", cost_nano: 0 }
   if (collection === "ingest_cursors") return { next_seq: 0 }
+  if (collection === "holds") return { state: "released", amount_nano: 0 }
+  if (collection === "refusals") return { message: "changed" }
   return { name: "changed", reason: "changed", version: 77, usd_eur_micro: 5 }
 }

@@ -33,13 +33,21 @@ const TABLE: Record<string, string[]> = {
   model_blocks: [HIDDEN, HIDDEN, HIDDEN, HIDDEN, READ_ALL, "all 200/200 200 200 204"],
   // biome-ignore format: a table
   platform_settings: ["nothing 404/- 403 404 403", "nothing 404/- 403 404 403", "nothing 404/- 403 404 403", "nothing 404/- 403 404 403", "all 200/- 403 200 403", "all 200/- 200 200 204"],
-  api_keys: [HIDDEN, READ_OWN, READ_TENANT, HIDDEN, READ_ALL, "all 200/200 200 200 204"],
+  api_keys: MONEY,
   budgets: MONEY,
   credit_lots: MONEY,
   ledger_entries: MONEY,
   usage_logs: MONEY,
+  holds: [NOBODY, NOBODY, NOBODY, NOBODY, NOBODY, READ_ALL],
+  refusals: MONEY,
   ingest_keys: [HIDDEN, HIDDEN, READ_TENANT, HIDDEN, READ_ALL, "all 200/200 403 200 204"],
   ingest_cursors: [NOBODY, NOBODY, NOBODY, NOBODY, NOBODY, "all 200/200 200 200 204"],
+  // One stack a tenant: a second one is a 400.
+  tenant_stacks: [NOBODY, NOBODY, NOBODY, NOBODY, NOBODY, "all 200/200 400 200 204"],
+  oauth_codes: [NOBODY, NOBODY, NOBODY, NOBODY, NOBODY, "all 200/200 200 200 204"],
+  oauth_tokens: [NOBODY, NOBODY, NOBODY, NOBODY, NOBODY, "all 200/200 200 200 204"],
+  chat_accounts: [NOBODY, NOBODY, NOBODY, NOBODY, NOBODY, "all 200/200 200 200 204"],
+  outbox: [HIDDEN, HIDDEN, HIDDEN, HIDDEN, READ_ALL, "all 200/200 200 200 204"],
   audit_log: [HIDDEN, HIDDEN, READ_TENANT, HIDDEN, READ_ALL, READ_ALL],
 }
 const COLLECTIONS = Object.keys(TABLE)

@@ -1,45 +1,52 @@
 /**
- * An upstream that speaks OpenAI's protocol: chat completions (plain and streamed) and embeddings.
- * What it counts depends on the text alone, by a rule that no tokenizer would agree with: a test that
+ * An upstream that speaks OpenAI's protocol (chat completions and responses, plain and streamed, and embeddings) and
+ * Anthropic's messages. What it counts depends on the text alone, by a rule that no tokenizer would agree with: a test that
  * sees these numbers arrive knows that they are the provider's and not somebody's estimate.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
+import { setTimeout as sleep } from "node:timers/promises"
+import {
+  ANSWER,
+  type Exchange,
+  eventStream,
+  type FakeUsage,
+  MARKER,
+  SLOW_ANSWER_MS,
+  sendJson,
+  toolCall,
+  words,
+} from "./fake-exchange"
+import { answerMessages } from "./fake-messages"
+import { answerResponses } from "./fake-responses"
 
-/** Put one of these into a message to choose what happens to the call. */
-export const MARKER = {
-  /** most of the prompt was cached */
-  cached: "[cached]",
-  /** the upstream answers 500 */
-  broken: "[broken]",
-  /** the connection of a stream dies after some words, before the usage chunk */
-  cut: "[cut]",
-} as const
+export { type FakeUsage, MARKER } from "./fake-exchange"
 
-/** Tokens as OpenAI counts them: `cached` is a part of `prompt`, `reasoning` a part of `completion`. */
-export interface FakeUsage {
-  prompt: number
-  cached: number
-  completion: number
-  reasoning: number
+export interface FakeCall {
+  path: string
+  body: Record<string, unknown>
+  headers: IncomingHttpHeaders
+  /** The output tokens that one answer may have at most, by whichever name the protocol has for it. */
+  limit: number | undefined
+  /** The connection was closed before the whole answer was written: by the caller or, if the call was to be cut, by us. */
+  unfinished: boolean
 }
 
 export interface FakeOpenai {
   /** base URL including /v1 */
   url: string
-  /** bodies of the calls in the order they came in */
-  calls: { path: string; body: Record<string, unknown> }[]
+  /** the calls in the order they came in */
+  calls: FakeCall[]
   stop(): Promise<void>
 }
 
-const ANSWER = "the quick brown fox jumps over the lazy dog ".repeat(3).trim().split(" ")
-const WORDS_BEFORE_CUT = 7
-
-/** The usage that the fake reports for a chat whose messages, joined by a line feed, are `text`. */
-export function chatUsage(text: string): FakeUsage {
+/** The usage that the fake reports for a chat whose messages, joined by a line feed, are `text`; `limit`: of its output. */
+export function chatUsage(text: string, limit = Number.POSITIVE_INFINITY): FakeUsage {
+  if (text.includes(MARKER.full)) return { prompt: 1, cached: 0, completion: limit, reasoning: 0 }
   const prompt = 1_003 + 7 * text.length
   const cached = text.includes(MARKER.cached) ? 128 * Math.floor(prompt / 200) : 0
-  return { prompt, cached, completion: 211 + 3 * text.length, reasoning: 64 }
+  const completion = Math.min(211 + 3 * text.length, limit)
+  return { prompt, cached, completion, reasoning: Math.min(64, completion) }
 }
 
 /** The usage that the fake reports for embedding these texts. */
@@ -58,39 +65,71 @@ export async function startFakeOpenai(): Promise<FakeOpenai> {
   return { url: `http://127.0.0.1:${port}/v1`, calls, stop: () => closeServer(server) }
 }
 
-async function handle(request: IncomingMessage, response: ServerResponse, calls: FakeOpenai["calls"]): Promise<void> {
-  const path = request.url ?? ""
+async function handle(request: IncomingMessage, response: ServerResponse, calls: FakeCall[]): Promise<void> {
+  const path = (request.url ?? "").split("?")[0] ?? ""
   const body = await readJson(request)
-  calls.push({ path, body })
-  if (path === "/v1/embeddings") return sendEmbeddings(response, body)
-  if (path !== "/v1/chat/completions") return sendError(response, 404, `no route ${path}`)
-  const text = messageText(body)
-  if (text.includes(MARKER.broken)) return sendError(response, 500, "upstream exploded")
-  if (body.stream === true) return streamChat(response, body, text, calls.length)
-  sendJson(response, 200, {
-    ...head("chat.completion", body, calls.length),
-    choices: [{ index: 0, message: { role: "assistant", content: ANSWER.join(" ") }, finish_reason: "stop" }],
-    usage: wireUsage(chatUsage(text)),
+  const call: FakeCall = { path, body, headers: request.headers, limit: limitOf(body), unfinished: false }
+  response.on("close", () => {
+    call.unfinished = !response.writableEnded
   })
+  const serial = calls.push(call)
+  if (path === "/v1/embeddings") return sendEmbeddings(response, body)
+  const answer = ANSWERS[path]
+  if (answer === undefined) return sendError(response, 404, `no route ${path}`)
+  const text = conversationText(body)
+  const { [MARKERS.find((marker) => text.includes(marker)) ?? ""]: refused } = REFUSALS
+  if (refused) return sendError(response, ...refused)
+  if (text.includes(MARKER.slow) && body.stream !== true) await sleep(SLOW_ANSWER_MS)
+  const choices = typeof body.n === "number" ? body.n : 1
+  const one = chatUsage(text, call.limit)
+  await answer({ response, body, text, serial, usage: { ...one, completion: one.completion * choices } })
 }
 
-async function streamChat(response: ServerResponse, body: Record<string, unknown>, text: string, serial: number): Promise<void> {
+const ANSWERS: Record<string, (exchange: Exchange) => Promise<void>> = {
+  "/v1/chat/completions": answerChat,
+  "/v1/responses": answerResponses,
+  "/v1/messages": answerMessages,
+}
+
+const REFUSALS: Record<string, [status: number, message: string]> = {
+  [MARKER.broken]: [500, "upstream exploded"],
+  [MARKER.limited]: [429, "upstream is busy"],
+  [MARKER.unauthorized]: [401, "upstream does not know this key"],
+}
+const MARKERS = Object.keys(REFUSALS)
+
+function limitOf(body: Record<string, unknown>): number | undefined {
+  const limit = body.max_completion_tokens ?? body.max_tokens ?? body.max_output_tokens
+  return typeof limit === "number" ? limit : undefined
+}
+
+async function answerChat(exchange: Exchange): Promise<void> {
+  const { body, response, serial, text, usage } = exchange
+  if (body.stream === true) return streamChat(exchange)
+  const tool = toolCall(exchange)
+  const tool_calls = tool && [{ id: "call_fake", type: "function", function: tool }]
+  const message = { role: "assistant", content: tool ? null : ANSWER.join(" "), ...(tool_calls ? { tool_calls } : {}) }
+  const choices = Array.from({ length: Number(body.n ?? 1) }, (_, index) => {
+    return { index, message, finish_reason: tool ? "tool_calls" : "stop" }
+  })
+  const told = text.includes(MARKER.untold) ? {} : { usage: wireUsage(usage) }
+  sendJson(response, 200, { ...head("chat.completion", body, serial), choices, ...told })
+}
+
+async function streamChat(exchange: Exchange): Promise<void> {
+  const { body, response, serial, text, usage } = exchange
   const common = head("chat.completion.chunk", body, serial)
-  const send = (part: object) => response.write(`data: ${JSON.stringify({ ...common, ...part })}\n\n`)
-  response.writeHead(200, { "content-type": "text/event-stream" })
-  for (const [index, word] of ANSWER.entries()) {
-    if (text.includes(MARKER.cut) && index === WORDS_BEFORE_CUT) {
-      // Give what was written time to leave, so that the client sees a stream that dies and not a refused call.
-      await new Promise((resolve) => setTimeout(resolve, 50))
-      response.destroy()
-      return
-    }
-    send({ choices: [{ index: 0, delta: { role: "assistant", content: `${word} ` }, finish_reason: null }] })
-  }
-  send({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] })
+  const write = eventStream(response)
+  const send = (part: object) => write({ ...common, ...part })
+  const choice = (delta: object, finish_reason: string | null = null) => send({ choices: [{ index: 0, delta, finish_reason }] })
+  const tool = toolCall(exchange)
+  if (tool) choice({ role: "assistant", tool_calls: [{ index: 0, id: "call_fake", type: "function", function: tool }] })
+  else for await (const content of words(exchange)) choice({ role: "assistant", content })
+  if (response.destroyed) return
+  choice({}, tool ? "tool_calls" : "stop")
   // As with OpenAI, a stream tells its usage only to a client that asked for it.
   const options = body.stream_options as { include_usage?: boolean } | undefined
-  if (options?.include_usage === true) send({ choices: [], usage: wireUsage(chatUsage(text)) })
+  if (options?.include_usage === true && !text.includes(MARKER.untold)) send({ choices: [], usage: wireUsage(usage) })
   response.end("data: [DONE]\n\n")
 }
 
@@ -120,19 +159,22 @@ function wireUsage(usage: FakeUsage): object {
   }
 }
 
-function messageText(body: Record<string, unknown>): string {
-  const messages = Array.isArray(body.messages) ? (body.messages as { content?: unknown }[]) : []
-  return messages.map((message) => String(message.content)).join("\n")
+/** What `messages`, or a response's `input`, say, each on a line; parts of one message follow each other. */
+function conversationText(body: Record<string, unknown>): string {
+  const conversation = body.messages ?? body.input
+  if (!Array.isArray(conversation)) return String(conversation ?? "")
+  return (conversation as { content?: unknown }[]).map(({ content }) => contentText(content)).join("\n")
+}
+
+function contentText(content: unknown): string {
+  if (!Array.isArray(content)) return String(content)
+  return (content as { text?: unknown }[]).map(({ text }) => (typeof text === "string" ? text : "")).join("")
 }
 
 async function readJson(request: IncomingMessage): Promise<Record<string, unknown>> {
   const chunks: Buffer[] = []
   for await (const chunk of request) chunks.push(chunk as Buffer)
   return JSON.parse(Buffer.concat(chunks).toString("utf8")) as Record<string, unknown>
-}
-
-function sendJson(response: ServerResponse, status: number, body: object): void {
-  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body))
 }
 
 function sendError(response: ServerResponse, status: number, message: string): void {

@@ -8,6 +8,7 @@ export function onTenantSaved(e: core.RecordEvent): void {
   const zone = tenant.getString("timezone")
   if (!validZone(zone)) throw new BadRequestError(`timezone: ${zone} is not an IANA time zone that this server knows`)
   if (zone === "") tenant.set("timezone", "Europe/Berlin")
+  if (tenant.getString("language") === "") tenant.set("language", "de")
   if (tenant.getInt("anchor_day") === 0) tenant.set("anchor_day", 1)
   const goesLive =
     !tenant.isNew() && tenant.original().getString("status") !== "active" && tenant.getString("status") === "active"

@@ -1,5 +1,13 @@
+import { nowMs } from "../../pocketbase/clock"
 import { latestProductVersion } from "../../pocketbase/stores/seats"
 import { changeSeat } from "../../usecases/change-seat"
+import { enqueueUserSync } from "../../usecases/provision-chat-user"
+
+/** What a seat and its allowance depend on. */
+const SEAT_FACTS = ["tenant_id", "status", "product_version_id"]
+
+/** What the tenant's chat knows of a user. */
+const CHAT_FACTS = ["tenant_id", "email", "verified", "name", "role", "status"]
 
 /** Pins the product's version, ends the sessions of whoever is no longer active, and grants what a new seat brings. */
 export function onUserSaved(e: core.RecordEvent): void {
@@ -22,11 +30,12 @@ export function onUserSaved(e: core.RecordEvent): void {
   outer.runInTransaction((tx) => {
     e.app = tx
     e.next()
-    if (tenantId !== "" && seatChanged(before, user)) changeSeat(tx, tenantId, user.id)
+    if (tenantId !== "" && changed(before, user, SEAT_FACTS)) changeSeat(tx, tenantId, user.id)
+    if (tenantId !== "" && changed(before, user, CHAT_FACTS)) enqueueUserSync(tx, tenantId, user.id, nowMs())
   })
   e.app = outer
 }
 
-function seatChanged(before: core.Record | null, after: core.Record): boolean {
-  return !before || ["tenant_id", "status", "product_version_id"].some((name) => before.getString(name) !== after.getString(name))
+function changed(before: core.Record | null, after: core.Record, names: string[]): boolean {
+  return !before || names.some((name) => before.getString(name) !== after.getString(name))
 }

@@ -62,15 +62,19 @@ export function insertBudget(tx: Db, row: BudgetRow): void {
 /** `charges` is JSON text [["budget id", nano], …], written by hand because a nano amount may not fit a JS number. */
 export const ADD_USED = `UPDATE budgets SET used_nano = used_nano + d.cost, updated = {:now}
   FROM (SELECT value ->> 0 AS id, value ->> 1 AS cost FROM json_each({:charges})) AS d
-  WHERE budgets.id = d.id AND budgets.period_key = {:periodKey}`
+  WHERE budgets.id = d.id AND budgets.period_key = {:periodKey}
+    AND ({:budgetRow} = 0 OR (SELECT max(rowid) FROM budgets) = {:budgetRow})`
 
-/** Charges rows of the period; answers how many rows it found there (fewer = a reset came between). */
-export function addUsed(tx: Db, charges: Map<string, bigint>, periodKey: string, now: string): number {
+/**
+ * Charges rows of the period; answers how many rows it found there (fewer = a reset came between, or a budget was opened).
+ * @param budgetRow the newest row of budgets when it was decided which ones pay; 0 = decided in this transaction
+ */
+export function addUsed(tx: Db, charges: Map<string, bigint>, periodKey: string, budgetRow: number, now: string): number {
   const pairs: string[] = []
   charges.forEach((cost, id) => {
     pairs.push(`["${id}",${cost}]`)
   })
-  return execute(tx, ADD_USED, { charges: `[${pairs.join(",")}]`, periodKey, now })
+  return execute(tx, ADD_USED, { charges: `[${pairs.join(",")}]`, periodKey, budgetRow, now })
 }
 
 export function addTotal(tx: Db, id: string, amountNano: number, now: string): void {
@@ -107,7 +111,7 @@ export function chargedBudgets(tx: Db, tenantId: string, userId: string, apiKeyI
   return selectJson<string[]>(
     tx,
     `SELECT json_group_array(id) AS j FROM budgets WHERE tenant_id = {:tenantId} AND (scope = 'tenant'
-     OR (scope = 'user' AND user_id = {:userId}) OR (scope = 'api_key' AND api_key_id = {:apiKeyId}))`,
+     OR (scope = 'user' AND user_id = {:userId}) OR (scope = 'api_key' AND api_key_id = (SELECT k.budget_key_id FROM api_keys k WHERE k.id = {:apiKeyId})))`,
     { tenantId, userId, apiKeyId },
   )
 }

@@ -2,8 +2,8 @@ import type { PriceVersion } from "../../domain/pricing"
 import { fromDbTime } from "../clock"
 import { type Db, execute, selectJson } from "../db"
 
-const AS_JSON = `json_object('id', id, 'model', model, 'provider', provider, 'version', version,
-  'effectiveFrom', effective_from, 'rates', json(rates))`
+const AS_JSON = `json_object('id', id, 'model', model, 'provider', provider, 'version', version, 'kind', kind,
+  'maxOutputTokens', max_output_tokens, 'effectiveFrom', effective_from, 'rates', json(rates))`
 
 export const VERSIONS_OF_MODELS = `SELECT json_group_array(${AS_JSON}) AS j FROM model_prices
   WHERE model IN (SELECT value FROM json_each({:models}))`
@@ -16,11 +16,13 @@ interface StoredPrice {
   model: string
   provider: string
   version: number
+  kind: string
+  maxOutputTokens: number
   effectiveFrom: string
   rates: PriceVersion["rates"]
 }
 
-export type NumberedPrice = PriceVersion & { version: number }
+export type NumberedPrice = PriceVersion & Pick<StoredPrice, "version" | "kind" | "maxOutputTokens">
 
 function toVersion(row: StoredPrice): NumberedPrice {
   return {
@@ -28,6 +30,8 @@ function toVersion(row: StoredPrice): NumberedPrice {
     model: row.model,
     provider: row.provider,
     version: row.version,
+    kind: row.kind,
+    maxOutputTokens: row.maxOutputTokens,
     effectiveFromMs: fromDbTime(row.effectiveFrom),
     rates: row.rates,
   }

@@ -40,6 +40,15 @@ export function usageSummary(db: Db, group: SummaryGroup, filter: SummaryFilter)
   })
 }
 
+export const DAILY_COSTS_OF_LINE = `SELECT json_group_array(c) AS j FROM (SELECT substr(timestamp, 1, 10) AS g, sum(cost_nano) AS c
+  FROM usage_logs WHERE api_key_id != '' AND api_key_id IN (SELECT k.id FROM api_keys k WHERE k.budget_key_id = {:line})
+  AND tenant_id = {:tenantId} AND timestamp >= {:from} GROUP BY g ORDER BY g)`
+
+/** The same for a line of keys (a key and those that it was rotated from). */
+export function dailyCostsOfLine(db: Db, tenantId: string, line: string, from: string): number[] {
+  return selectJson<number[]>(db, DAILY_COSTS_OF_LINE, { tenantId, line, from })
+}
+
 /** Cost per UTC day with usage, oldest first; userId empty = the whole tenant. */
 export function dailyCosts(db: Db, tenantId: string, userId: string, from: string): number[] {
   return usageSummary(db, "day", { tenantId, userId, from, to: "9999" }).map((row) => row.costNano)

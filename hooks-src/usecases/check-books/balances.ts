@@ -10,7 +10,7 @@ const USED_BY_BUDGET = `
     UNION ALL SELECT b.id, u.period_key, u.cost FROM used u
       JOIN budgets b ON b.user_id = u.user_id AND b.tenant_id = u.tenant_id AND b.scope = 'user' WHERE u.user_id != ''
     UNION ALL SELECT b.id, u.period_key, u.cost FROM used u
-      JOIN budgets b ON b.api_key_id = u.api_key_id AND b.tenant_id = u.tenant_id AND b.scope = 'api_key' WHERE u.api_key_id != ''),
+      JOIN api_keys k ON k.id = u.api_key_id JOIN budgets b ON b.api_key_id = k.budget_key_id AND b.tenant_id = u.tenant_id AND b.scope = 'api_key' WHERE u.api_key_id != ''),
   booked AS MATERIALIZED (SELECT budget_id, period_key, sum(cost) AS used FROM charged GROUP BY budget_id, period_key),
   granted AS MATERIALIZED (SELECT budget_id, period_key, sum(amount_nano) AS total FROM ledger_entries GROUP BY budget_id, period_key)`
 

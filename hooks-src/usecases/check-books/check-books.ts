@@ -3,6 +3,7 @@ import { selectJson } from "../../pocketbase/db"
 import { checkAcknowledged } from "./acked-events"
 import { checkBalances, checkPeriods } from "./balances"
 import { checkCauses, checkResets } from "./causes"
+import { checkHolds } from "./holds"
 import { checkIntegrity } from "./integrity"
 import { checkPrices } from "./prices"
 import type { Finding } from "./run-checks"
@@ -16,6 +17,7 @@ const TABLES = [
   "credit_lots",
   "ledger_entries",
   "usage_logs",
+  "holds",
   "model_prices",
   "audit_log",
 ]
@@ -41,7 +43,7 @@ export function bookChecks(ackedFile: string | undefined): (() => Finding)[] {
     checkEvents,
     () => checkAcknowledged(ackedFile),
     checkCauses,
-    elsewhere("I5", "not applicable yet (holds)"),
+    checkHolds,
     elsewhere("I6", "proved by tests (replay)"),
     elsewhere("I7", "not applicable yet (Stripe)"),
     checkResets,

@@ -72,18 +72,12 @@ describe("an accepted event", () => {
   })
 
   it("that names only an API key is booked on the key's owner", async () => {
-    await scene.platform.superuser.collection("api_keys").create({
-      ...{
-        id: "keyofalpha00001",
-        tenant_id: scene.a.id,
-        user_id: scene.a.colleague.id,
-        name: "cli",
-        key_hash: "a".repeat(64),
-        status: "active",
-      },
+    const { body: key } = await scene.platform.request("POST", "/api/keys", {
+      token: scene.a.colleague.token,
+      body: { name: "cli" },
     })
     const before = usedNano(scene.platform, "user", scene.a.colleague.id)
-    const event = usageEvent({ api_key_id: "keyofalpha00001" })
+    const event = usageEvent({ api_key_id: key.id })
     expect(await book(event)).toEqual({ event_id: event.event_id, verdict: "accepted", cost: EVENT_COST })
     expect(usedNano(scene.platform, "user", scene.a.colleague.id) - before).toBe(EVENT_COST_NANO)
   })

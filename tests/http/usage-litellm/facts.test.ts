@@ -7,19 +7,12 @@ import { books, startTwoTenants, type TwoTenants, usageRow, usedNano } from "../
 import { aborted, CHAT_COST, chat, embedding, failure, idOf, SECRET_ANSWER, SECRET_PROMPT, speech, usageObject } from "./payloads"
 
 let scene: TwoTenants
-const KEY_HASH = createHash("sha256").update("sk-a-key-of-alpha").digest("hex")
+let key: { id: string; key: string }
+const keyHash = () => createHash("sha256").update(key.key).digest("hex")
 beforeAll(async () => {
   scene = await startTwoTenants()
-  await scene.platform.superuser.collection("api_keys").create({
-    ...{
-      id: "keyofalpha00001",
-      tenant_id: scene.a.id,
-      user_id: scene.a.colleague.id,
-      name: "cli",
-      key_hash: KEY_HASH,
-      status: "active",
-    },
-  })
+  const made = await scene.platform.request("POST", "/api/keys", { token: scene.a.colleague.token, body: { name: "cli" } })
+  key = made.body
 })
 afterAll(() => scene?.platform.stop())
 
@@ -93,8 +86,8 @@ describe("who", () => {
   })
 
   it("is the owner of the key whose hash is sent", async () => {
-    const { row } = await book(chat({}, { user_api_key_hash: KEY_HASH }))
-    expect(row).toMatchObject({ user_id: scene.a.colleague.id, api_key_id: "keyofalpha00001" })
+    const { row } = await book(chat({}, { user_api_key_hash: keyHash() }))
+    expect(row).toMatchObject({ user_id: scene.a.colleague.id, api_key_id: key.id })
   })
 
   it("is never end_user, the body's user, a header or metadata that the requester chose", async () => {
@@ -133,7 +126,7 @@ describe("who", () => {
 
   it("by the hash of another tenant's key: tenant_mismatch, nothing booked", async () => {
     const before = books(scene.platform)
-    const payload = chat({}, { user_api_key_hash: KEY_HASH })
+    const payload = chat({}, { user_api_key_hash: keyHash() })
     const answer = await scene.platform.ingest(scene.b.ingestKey, [payload], "/api/usage/litellm")
     expect(answer.body.results[0]).toMatchObject({ verdict: "rejected", code: "tenant_mismatch" })
     expect(books(scene.platform)).toEqual(before)
