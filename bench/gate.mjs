@@ -85,6 +85,8 @@ if (process.argv[1]?.endsWith("gate.mjs")) {
         synchronous,
         name,
         Math.round(cell.rate),
+        "cpu ms",
+        ((cell.serverCpu * 1000) / cell.rate).toFixed(2),
         "p50",
         cell.p50.toFixed(1),
         "ratio",

@@ -51,10 +51,9 @@ migrate(
         ],
         indexes: [
           "CREATE UNIQUE INDEX idx_holds_call ON holds (tenant_id, call_id)",
-          "CREATE INDEX idx_holds_open ON holds (tenant_id, expires_at, user_id, key_budget_id, amount_nano) WHERE state = 'open'",
-          "CREATE INDEX idx_holds_expiry ON holds (expires_at) WHERE state = 'open'",
+          "CREATE INDEX idx_holds_open ON holds (tenant_id, expires_at, user_id, key_budget_id, api_key_id, amount_nano)" +
+            " WHERE state = 'open'",
           "CREATE INDEX idx_holds_recent ON holds (user_id, created)",
-          "CREATE INDEX idx_holds_age ON holds (created)",
         ],
       }),
     )
@@ -84,7 +83,6 @@ migrate(
         indexes: [
           "CREATE UNIQUE INDEX idx_refusals_minute ON refusals (tenant_id, user_id, api_key_id, model, code, minute)",
           "CREATE INDEX idx_refusals_user ON refusals (user_id, created)",
-          "CREATE INDEX idx_refusals_age ON refusals (created)",
         ],
         listRule: ownRows,
         viewRule: ownRows,

@@ -6,7 +6,9 @@ import { ensureLitellm } from "./setup-litellm.mjs"
 
 const folder = path.join(root, "tenant-template", "litellm")
 const bin = path.dirname(await ensureLitellm())
-const python = (...args) => execFileSync(path.join(bin, "python"), ["-m", ...args], { cwd: folder, stdio: "inherit" })
+// The folder is copied into bundles: nothing of a test run may stay in it.
+const env = { ...process.env, PYTHONDONTWRITEBYTECODE: "1" }
+const python = (...args) => execFileSync(path.join(bin, "python"), ["-m", ...args], { cwd: folder, env, stdio: "inherit" })
 
 const steps = [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["pytest", "-q"]]
 for (const step of steps) {

@@ -31,6 +31,7 @@ export const KEY = { status: "active", expiresAtMs: null, models: ["*"], maxPara
 export function facts(changes: Partial<GateFacts> = {}): GateFacts {
   return {
     nowMs: NOW,
+    language: "en",
     tenant: { id: "t", status: "active" },
     user: { status: "active", product: PRODUCT },
     key: undefined,

@@ -1,6 +1,7 @@
 /** What deciding about one call knows and says: the request, the facts of one moment, the named verdict. */
 import type { CallPurpose, RefusalCode, RefusalScope } from "../contract/authorize"
 import { modelNames, type PriceVersion, versionInForce } from "./pricing"
+import type { Language } from "./refusal-sentences"
 
 export interface CallRequest {
   callId: string
@@ -34,6 +35,8 @@ export interface PricedModel extends PriceVersion {
 
 export interface GateFacts {
   nowMs: number
+  /** Of the sentence, should the call be refused. */
+  language: Language
   tenant: { id: string; status: string }
   /** null: no such user in this tenant. */
   user: {

@@ -5,7 +5,7 @@
 import { availableOf, type CallRequest, type GateFacts, type HoldDecision, type PricedModel, priceOf } from "./call-facts"
 import { affordableCount, type BillLine, billNano } from "./money"
 import { type Rates, tokenRatesFor, unitLines } from "./pricing"
-import { refusal, refuseBudget, refuseIdentity, refuseModel, refuseRate, tightestBudget } from "./refusal"
+import { refuseBudget, refuseIdentity, refuseModel, refuseRate, refuseUnpriced, tightestBudget } from "./refusal"
 
 /** What a product means that names no default: enough for a long answer, little enough to be affordable. */
 export const DEFAULT_MAX_TOKENS = 8_192
@@ -28,20 +28,16 @@ export function decideHold(call: CallRequest, facts: GateFacts): HoldDecision {
 function priceHold(call: CallRequest, facts: GateFacts, price: PricedModel): HoldDecision {
   const rates = tokenRatesFor(price.rates, call.tokensInput)
   const fixed = fixedLines(call, price.rates, rates.input)
-  if (!fixed) {
-    return refusal("model_unpriced", "model", ["operator"], `The model ${call.model} has no price for this kind of call.`)
-  }
+  if (!fixed) return refuseUnpriced("kind", call, facts)
   const asked = requestedTokens(call, facts, price)
-  if (asked > 0 && rates.output === undefined) {
-    return refusal("model_unpriced", "model", ["operator"], `The model ${call.model} has no price for output.`)
-  }
+  if (asked > 0 && rates.output === undefined) return refuseUnpriced("output", call, facts)
   const tightest = tightestBudget(facts.budgets)
   const availableNano = availableOf(tightest)
   const outputRate = rates.output ?? 0
   const affordable = affordableCount(availableNano, fixed, outputRate, asked)
   if (affordable < Math.min(asked, USEFUL_MIN_TOKENS)) {
     const neededNano = billNano([...fixed, tokens(Math.min(asked, USEFUL_MIN_TOKENS), outputRate)])
-    return refuseBudget(tightest, neededNano, facts.localDate)
+    return refuseBudget(tightest, neededNano, facts)
   }
   const amountNano = billNano([...fixed, tokens(affordable, outputRate)])
   return {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { budget, call, EUR, facts, KEY, NOW, PRICE, PRODUCT } from "./call-facts.examples"
-import { refuseBudget, refuseIdentity, refuseModel, refuseRate, tightestBudget } from "./refusal"
+import { refuseBudget, refuseIdentity, refuseModel, refuseRate, refuseUnknown, refuseUnpriced, tightestBudget } from "./refusal"
 
 const who = (refusal: { code: string; scope: string; canFix: string[] } | null) =>
   refusal === null ? null : `${refusal.code} ${refusal.scope} ${refusal.canFix.join()}`
@@ -89,13 +89,23 @@ describe("how many calls", () => {
   it("numbers and the moment when the oldest call leaves the minute", () => {
     expect(refuseRate(facts({ ...limits(20, 0), ...minute(21) }))).toMatchObject({
       ...{ limit: 20, used: 21, held: null, resetsAt: "2026-11-23T10:00:40.000Z" },
-      message: "You made 21 calls within a minute; your product allows 20. Try again shortly.",
+      message: "Calls within the last minute: 21; your product allows 20. Please try again in 40 s.",
     })
     expect(refuseRate(facts({ key: { ...KEY, maxParallel: 2 }, ...running(5, 2) }))).toMatchObject({
       ...{ limit: 2, used: 2, resetsAt: "" },
-      message: "2 of your calls are running; this API key allows 2 at a time.",
+      message: "Calls running: 2; this API key allows 2 at a time. Please wait until one of them has ended.",
     })
     expect(refuseRate(facts({ ...limits(0, 4), ...running(4, 0) }))?.message).toContain("your product allows 4 at a time")
+  })
+  it.each([
+    [59_999, 1],
+    [59_001, 1],
+    [58_999, 2],
+    [60_000, 1],
+    [0, 60],
+  ])("a call that began %d ms ago is waited for in whole seconds: %d", (ago, seconds) => {
+    const lastMinute = { count: 20, oldestMs: NOW - ago }
+    expect(refuseRate(facts({ ...limits(20, 0), lastMinute }))?.message).toContain(`in ${seconds} s.`)
   })
 })
 
@@ -120,16 +130,58 @@ describe("a refusal for lack of money", () => {
     ["user", "Your personal limit", ["tenant_admin", "operator"]],
     ["api_key", "The limit of this API key", ["user", "tenant_admin", "operator"]],
   ] as const)("of the %s names numbers, who can lift it and when it resets", (scope, owner, canFix) => {
-    const refusal = refuseBudget(budget(scope, at), 4_160_000, (time) => `<${time}>`)
+    const help = scope === "api_key" ? "You or your administrator" : "Your administrator"
+    const refusal = refuseBudget(budget(scope, at), 4_160_000, facts())
     expect(refusal).toEqual({
       ...{ allowed: false, code: "budget_exhausted", scope, limit: at.totalNano, used: at.usedNano, held: at.heldNano },
       ...{ neededNano: 4_160_000, resetsAt: "2026-11-30T23:00:00.000Z", canFix: [...canFix] },
       message:
-        `${owner} cannot pay for this call: 9.1234 of 10.0000 EUR used, 0.8765 EUR reserved for calls that are running; ` +
-        "the call needs at least 0.0041 EUR. It resets on <2026-11-30T23:00:00.000Z>.",
+        `${owner} cannot pay for this call: 9.1234 of 10.00 EUR used, 0.8766 EUR reserved for calls that are running; ` +
+        `the call needs at least 0.0042 EUR. ${help} can raise it. It resets on local date of 2026-11-30T23:00:00.000Z.`,
     })
   })
   it("says nothing of calls that are running if there are none", () => {
-    expect(refuseBudget(budget("user"), 1, String).message).not.toContain("reserved")
+    expect(refuseBudget(budget("user"), 1, facts()).message).not.toContain("reserved")
   })
+})
+
+describe("every refusal is said in the language of the facts", () => {
+  const suspended = { user: { ...ACTIVE, status: "suspended" } }
+  const terms = (product: Partial<typeof PRODUCT>) => ({ user: { ...ACTIVE, product: { ...PRODUCT, ...product } } })
+  type Refuse = (changed: ReturnType<typeof facts>) => { message: string } | null
+  const model: Refuse = (changed) => refuseModel(call(), changed)
+  it.each<[string, Refuse, Parameters<typeof facts>[0], string, string]>([
+    ["nobody", refuseIdentity, { user: null }, "Dieses Konto", "This user"],
+    ["tenant", refuseIdentity, { tenant: OFF }, "Der Zugang Ihrer Firma", "Your company's access"],
+    ["user", refuseIdentity, suspended, "Ihr Konto ist nicht aktiv", "Your account is not active"],
+    ["no such key", refuseIdentity, { key: null }, "nicht bekannt", "not known"],
+    ["key revoked", refuseIdentity, { key: { ...KEY, status: "revoked" } }, "widerrufen", "revoked"],
+    ["key expired", refuseIdentity, { key: { ...KEY, expiresAtMs: NOW } }, "abgelaufen", "expired"],
+    ["no product", model, { user: { ...ACTIVE, product: null } }, "noch kein Produkt", "no product yet"],
+    ["product's list", model, terms({ models: [] }), "gehört nicht zu Ihrem Produkt", "not part of your product"],
+    ["key's list", model, { key: { ...KEY, models: [] } }, "Dieser API-Schlüssel darf", "This API key may not"],
+    ["blocked", model, { blocked: "no rate" }, "gesperrt, bis sein Preis", "blocked until its price is known: no rate."],
+    ["no price", model, { prices: [] }, "hier keinen Preis", "no price here"],
+    ["no rate", (f) => refuseUnpriced("kind", call(), f), {}, "diese Art von Aufruf", "this kind of call"],
+    ["no output rate", (f) => refuseUnpriced("output", call(), f), {}, "für Antworten", "for output"],
+    ["too fast", refuseRate, { ...terms({ rateLimit: 1 }), lastMinute: { count: 1, oldestMs: NOW } }, "Minute: 1;", "minute: 1;"],
+    ["parallel", refuseRate, { ...terms({ maxParallel: 1 }), parallel: { user: 1, key: 0 } }, "Ihr Produkt", "your product"],
+    [
+      ...(["parallel with a key", refuseRate, { key: { ...KEY, maxParallel: 1 }, parallel: { user: 1, key: 1 } }] as const),
+      ...(["dieser API-Schlüssel", "this API key"] as const),
+    ],
+    ["tenant's money", (f) => refuseBudget(budget("tenant"), 1, f), {}, "Das Budget Ihrer Firma", "Your company's budget"],
+    ["user's money", (f) => refuseBudget(budget("user"), 1, f), {}, "Ihr persönliches Limit", "Your personal limit"],
+    ["key's money", (f) => refuseBudget(budget("api_key"), 1, f), {}, "Das Limit dieses API", "The limit of this API key"],
+  ])("%s", (_name, refuse, changes, german, english) => {
+    expect(refuse(facts({ ...changes, language: "de" }))?.message).toContain(german)
+    expect(refuse(facts({ ...changes, language: "en" }))?.message).toContain(english)
+  })
+})
+
+it("whom nobody knows is told by what they were looked for, and who can help", () => {
+  expect(who(refuseUnknown("user", "en"))).toBe(`unknown_identity user ${ADMINS}`)
+  expect(who(refuseUnknown("api_key", "en"))).toBe("unknown_identity api_key user")
+  expect(refuseUnknown("user", "de").message).toContain("Dieses Konto")
+  expect(refuseUnknown("api_key", "de").message).toContain("Dieser API-Schlüssel")
 })

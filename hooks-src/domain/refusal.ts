@@ -2,105 +2,82 @@
 import type { RefusalCode, RefusalScope } from "../contract/authorize"
 import { availableOf, type BudgetFact, type CallRequest, type GateFacts, namesOf, priceOf, type Refusal } from "./call-facts"
 import { allowsModel, readModelList } from "./model-access"
-import { nanoToEur } from "./money"
+import { type Language, type SentenceName, sentence } from "./refusal-sentences"
+
+type CanFix = Refusal["canFix"]
+const ADMINS: CanFix = ["tenant_admin", "operator"]
+const KEY_HOLDERS: CanFix = ["user", "tenant_admin"]
+
+/** Nobody is known by this chat account or user id, or by this key. */
+export function refuseUnknown(scope: "user" | "api_key", language: Language): Refusal {
+  return scope === "user"
+    ? refusal("unknown_identity", scope, ADMINS, sentence(language, "unknownUser", {}))
+    : refusal("unknown_identity", scope, ["user"], sentence(language, "unknownKey", {}))
+}
 
 /** Who may not call at all, whatever the model and the money. */
-export function refuseIdentity(facts: Pick<GateFacts, "nowMs" | "tenant" | "user" | "key">): Refusal | null {
-  const { tenant, user, key } = facts
-  if (!user) return refusal("unknown_identity", "user", ["tenant_admin", "operator"], "This user is not known here.")
+export function refuseIdentity(facts: Pick<GateFacts, "nowMs" | "language" | "tenant" | "user" | "key">): Refusal | null {
+  const { tenant, user, key, language } = facts
+  if (!user) return refuseUnknown("user", language)
   if (tenant.status !== "active") {
-    return refusal(
-      "tenant_suspended",
-      "tenant",
-      ["tenant_admin", "operator"],
-      "Your company's access is suspended. Please ask your administrator.",
-    )
+    return refusal("tenant_suspended", "tenant", ADMINS, sentence(language, "tenantSuspended", {}))
   }
-  if (user.status !== "active") {
-    return refusal(
-      "user_suspended",
-      "user",
-      ["tenant_admin", "operator"],
-      "Your account is not active. Please ask your administrator.",
-    )
-  }
+  if (user.status !== "active") return refusal("user_suspended", "user", ADMINS, sentence(language, "userSuspended", {}))
   if (key === undefined) return null
-  if (key === null) return refusal("unknown_identity", "api_key", ["user"], "This API key is not known here.")
-  if (key.status !== "active") {
-    return refusal("key_revoked", "api_key", ["user", "tenant_admin"], "This API key was revoked. Create a new one.")
-  }
+  if (key === null) return refuseUnknown("api_key", language)
+  if (key.status !== "active") return refusal("key_revoked", "api_key", KEY_HOLDERS, sentence(language, "keyRevoked", {}))
   if (key.expiresAtMs !== null && key.expiresAtMs <= facts.nowMs) {
-    return refusal("key_expired", "api_key", ["user", "tenant_admin"], "This API key has expired. Create a new one.")
+    return refusal("key_expired", "api_key", KEY_HOLDERS, sentence(language, "keyExpired", {}))
   }
   return null
 }
 
 export function refuseModel(call: CallRequest, facts: GateFacts): Refusal | null {
-  const names = namesOf(call.model)
+  const { model } = call
+  const { language } = facts
+  const names = namesOf(model)
   const product = facts.user?.product
-  if (!product) {
-    return refusal(
-      "model_not_allowed",
-      "user",
-      ["tenant_admin", "operator"],
-      "Your account has no product yet. Please ask your administrator.",
-    )
-  }
+  if (!product) return refusal("model_not_allowed", "user", ADMINS, sentence(language, "noProduct", {}))
   if (!allowsModel(readModelList(product.models), names)) {
-    return refusal(
-      "model_not_allowed",
-      "user",
-      ["tenant_admin", "operator"],
-      `The model ${call.model} is not part of your product.`,
-    )
+    return refusal("model_not_allowed", "user", ADMINS, sentence(language, "modelNotInProduct", { model }))
   }
   if (facts.key && !allowsModel(readModelList(facts.key.models), names)) {
-    return refusal("model_not_allowed", "api_key", ["user", "tenant_admin"], `This API key may not use the model ${call.model}.`)
+    return refusal("model_not_allowed", "api_key", KEY_HOLDERS, sentence(language, "modelNotOfKey", { model }))
   }
-  if (facts.blocked !== "") {
-    return refusal(
-      "model_unpriced",
-      "model",
-      ["operator"],
-      `The model ${call.model} is blocked until its price is known: ${facts.blocked}.`,
-    )
-  }
-  if (!priceOf(call, facts)) {
-    return refusal("model_unpriced", "model", ["operator"], `The model ${call.model} has no price here and cannot be used.`)
-  }
+  if (facts.blocked !== "") return unpriced(sentence(language, "modelBlocked", { model, reason: facts.blocked }))
+  if (!priceOf(call, facts)) return unpriced(sentence(language, "modelUnpriced", { model }))
   return null
+}
+
+/** The model has a price, but none for what this call is, or for the output that it asks for. */
+export function refuseUnpriced(part: "kind" | "output", { model }: CallRequest, { language }: GateFacts): Refusal {
+  return unpriced(sentence(language, part === "kind" ? "kindUnpriced" : "outputUnpriced", { model }))
+}
+
+function unpriced(message: string): Refusal {
+  return refusal("model_unpriced", "model", ["operator"], message)
 }
 
 export function refuseRate(facts: GateFacts): Refusal | null {
   const rateLimit = facts.user?.product?.rateLimit ?? 0
   const { count, oldestMs } = facts.lastMinute
   if (rateLimit > 0 && count >= rateLimit) {
+    const freeMs = oldestMs + 60_000
+    const seconds = Math.max(1, Math.ceil((freeMs - facts.nowMs) / 1_000))
+    const message = sentence(facts.language, "tooManyCalls", { count, limit: rateLimit, seconds })
     return {
-      ...refusal(
-        "rate_limited",
-        "user",
-        ["user"],
-        `You made ${count} calls within a minute; your product allows ${rateLimit}. Try again shortly.`,
-      ),
-      ...{ limit: rateLimit, used: count, resetsAt: new Date(oldestMs + 60_000).toISOString() },
+      ...refusal("rate_limited", "user", ["user"], message),
+      ...{ limit: rateLimit, used: count, resetsAt: new Date(freeMs).toISOString() },
     }
   }
-  const limits: [RefusalScope, number, number][] = [
-    ["user", facts.user?.product?.maxParallel ?? 0, facts.parallel.user],
-    ["api_key", facts.key?.maxParallel ?? 0, facts.parallel.key],
+  const limits: [RefusalScope, SentenceName & `tooManyRunning${string}`, number, number][] = [
+    ["user", "tooManyRunning", facts.user?.product?.maxParallel ?? 0, facts.parallel.user],
+    ["api_key", "tooManyRunningOfKey", facts.key?.maxParallel ?? 0, facts.parallel.key],
   ]
-  for (const [scope, limit, running] of limits) {
+  for (const [scope, name, limit, running] of limits) {
     if (limit > 0 && running >= limit) {
-      const whose = scope === "user" ? "your product" : "this API key"
-      return {
-        ...refusal(
-          "too_many_parallel",
-          scope,
-          ["user"],
-          `${running} of your calls are running; ${whose} allows ${limit} at a time.`,
-        ),
-        ...{ limit, used: running },
-      }
+      const message = sentence(facts.language, name, { count: running, limit })
+      return { ...refusal("too_many_parallel", scope, ["user"], message), ...{ limit, used: running } }
     }
   }
   return null
@@ -118,41 +95,30 @@ export function tightestBudget(budgets: BudgetFact[]): BudgetFact {
   return first
 }
 
-const OWNER: Record<BudgetFact["scope"], string> = {
-  tenant: "Your company's budget",
-  user: "Your personal limit",
-  api_key: "The limit of this API key",
-}
-const CAN_FIX: Record<BudgetFact["scope"], Refusal["canFix"]> = {
-  tenant: ["tenant_admin", "operator"],
-  user: ["tenant_admin", "operator"],
-  api_key: ["user", "tenant_admin", "operator"],
+const OF_BUDGET: Record<BudgetFact["scope"], { name: "tenantBudget" | "userLimit" | "keyLimit"; canFix: CanFix }> = {
+  tenant: { name: "tenantBudget", canFix: ADMINS },
+  user: { name: "userLimit", canFix: ADMINS },
+  api_key: { name: "keyLimit", canFix: ["user", ...ADMINS] },
 }
 
-export function refuseBudget(budget: BudgetFact, neededNano: number, localDate: GateFacts["localDate"]): Refusal {
-  const eur = shortEur
-  const held = budget.heldNano > 0 ? `, ${eur(budget.heldNano)} EUR reserved for calls that are running` : ""
+export function refuseBudget(budget: BudgetFact, neededNano: number, facts: Pick<GateFacts, "language" | "localDate">): Refusal {
+  const { totalNano, usedNano, heldNano, resetsAt } = budget
+  const { name, canFix } = OF_BUDGET[budget.scope]
+  const resetsOn = facts.localDate(resetsAt)
   return {
     allowed: false,
     code: "budget_exhausted",
     scope: budget.scope,
-    limit: budget.totalNano,
-    used: budget.usedNano,
-    held: budget.heldNano,
+    limit: totalNano,
+    used: usedNano,
+    held: heldNano,
     neededNano,
-    resetsAt: budget.resetsAt,
-    canFix: CAN_FIX[budget.scope],
-    message:
-      `${OWNER[budget.scope]} cannot pay for this call: ${eur(budget.usedNano)} of ${eur(budget.totalNano)} EUR used${held}; ` +
-      `the call needs at least ${eur(neededNano)} EUR. It resets on ${localDate(budget.resetsAt)}.`,
+    resetsAt,
+    canFix,
+    message: sentence(facts.language, name, { usedNano, totalNano, heldNano, neededNano, resetsOn }),
   }
 }
 
-/** For sentences: four places, cut off; never part of a decision. */
-function shortEur(nano: number): string {
-  return nanoToEur(nano).replace(/(\.\d{4})\d+$/, "$1")
-}
-
-export function refusal(code: RefusalCode, scope: RefusalScope, canFix: Refusal["canFix"], message: string): Refusal {
+function refusal(code: RefusalCode, scope: RefusalScope, canFix: CanFix, message: string): Refusal {
   return { allowed: false, code, scope, limit: null, used: null, held: null, neededNano: 0, resetsAt: "", canFix, message }
 }

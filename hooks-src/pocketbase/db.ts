@@ -40,6 +40,11 @@ export function newIds(count: number, nowMs: number): string[] {
   return ids
 }
 
+/** No id of this time or later is smaller. */
+export function firstIdOf(ms: number): string {
+  return ms.toString(36).padStart(8, "0")
+}
+
 /** Single ids of one VM and millisecond differ by this count: five random characters alone would collide in a large reset. */
 let sequence = 0
 

@@ -14,10 +14,11 @@ import {
 import { decideHold } from "../domain/hold"
 import { nanoToEur } from "../domain/money"
 import { refuseIdentity } from "../domain/refusal"
+import { languageOf } from "../domain/refusal-sentences"
 import { dbTime, fromDbTime, localMidnight, nowMs } from "../pocketbase/clock"
 import { type Db, newId, transaction } from "../pocketbase/db"
 import { gateFacts, type StoredGateFacts } from "../pocketbase/stores/gate-facts"
-import { extendHold, type NewHold, placeHold } from "../pocketbase/stores/holds"
+import { extendHold, type HoldGuard, type NewHold, placeHold } from "../pocketbase/stores/holds"
 import type { IngestKey } from "../pocketbase/stores/ingest-keys"
 import { cachedVersionsOfModels } from "../pocketbase/stores/model-prices"
 import { noteRefusal } from "../pocketbase/stores/refusals"
@@ -95,23 +96,14 @@ function attempt(db: Db, ingest: IngestKey, call: CallRequest): Allowed | Refuse
 }
 
 function factsOf(db: Db, ingest: IngestKey, call: CallRequest, stored: StoredGateFacts, now: number): GateFacts {
-  const held = { tenant: 0, user: 0, api_key: 0 }
-  const parallel = { user: 0, key: 0 }
-  const keyBudget = stored.budgets.find((budget) => budget.scope === "api_key")?.id
-  for (const [userId, keyId, keyBudgetId, amountNano] of stored.open) {
-    held.tenant += amountNano
-    if (userId === call.userId) {
-      held.user += amountNano
-      parallel.user += 1
-      if (keyId === call.apiKeyId) parallel.key += 1
-    }
-    if (keyBudget !== undefined && keyBudgetId === keyBudget) held.api_key += amountNano
-  }
+  const { open } = stored
+  const held = { tenant: open.tenant, user: open.user, api_key: open.key }
   const { key } = stored
   const midnight = localMidnight(ingest.timezone)
   return {
     nowMs: now,
-    tenant: { id: ingest.tenantId, status: stored.tenantStatus ?? "" },
+    language: languageOf(stored.tenant?.language, call.apiKeyId !== ""),
+    tenant: { id: ingest.tenantId, status: stored.tenant?.status ?? "" },
     user: stored.user,
     key:
       call.apiKeyId === "" ? undefined : key && { ...key, expiresAtMs: key.expiresAt === "" ? null : fromDbTime(key.expiresAt) },
@@ -126,7 +118,7 @@ function factsOf(db: Db, ingest: IngestKey, call: CallRequest, stored: StoredGat
       count: stored.lastMinute.count,
       oldestMs: stored.lastMinute.oldest === "" ? now : fromDbTime(stored.lastMinute.oldest),
     },
-    parallel,
+    parallel: { user: open.userCalls, key: open.keyCalls },
     localDate: (time) => periodAt(Date.parse(time), ingest.anchorDay, midnight).key,
   }
 }
@@ -164,7 +156,6 @@ function place(
     tenantId: ingest.tenantId,
     userId: call.userId,
     apiKeyId: call.apiKeyId,
-    keyBudgetId: facts.budgets.find((budget) => budget.scope === "api_key")?.id ?? "",
     callId: call.callId,
     model: call.model,
     purpose: call.purpose,
@@ -175,14 +166,18 @@ function place(
     expiresAt: dbTime(facts.nowMs + HOLD_MS),
     now,
   }
-  const placed = placeHold(db, hold, {
-    budgetIds: facts.budgets.map((budget) => budget.id),
+  const budgetOf = (scope: BudgetFact["scope"]) => facts.budgets.find((budget) => budget.scope === scope)?.id ?? ""
+  const guard: HoldGuard = {
+    tenantBudget: budgetOf("tenant"),
+    userBudget: budgetOf("user"),
+    keyBudget: budgetOf("api_key"),
     periodKey: facts.budgets[0]?.periodKey ?? "",
     rateLimit: facts.user?.product?.rateLimit ?? 0,
     minuteAgo: dbTime(facts.nowMs - MINUTE_MS),
     userParallel: facts.user?.product?.maxParallel ?? 0,
     keyParallel: facts.key?.maxParallel ?? 0,
-  })
+  }
+  const placed = placeHold(db, hold, guard, expiredId !== "")
   if (!placed) return "stale"
   // An expired hold of the same call was taken up again under its old id.
   return allowed(expiredId || hold.id, grant.maxTokens, grant.clamped, hold.expiresAt, grant.availableNano)
@@ -200,26 +195,15 @@ function allowed(id: string, maxTokens: number, clamped: boolean, expiresAt: str
 }
 
 function refuse(db: Db, ingest: IngestKey, call: CallRequest, facts: GateFacts, refusal: Refusal): Refused {
-  const now = dbTime(facts.nowMs)
-  const id = noteRefusal(db, {
-    id: newId(facts.nowMs),
+  const caller = {
     tenantId: ingest.tenantId,
     userId: facts.user ? call.userId : "",
     apiKeyId: facts.key ? call.apiKeyId : "",
     callId: call.callId,
     // Under the book's name: names that it does not know are as many as a client likes to invent, and share a row.
     model: priceOf(call, facts)?.model ?? "",
-    code: refusal.code,
-    scope: refusal.scope,
-    limitValue: refusal.limit ?? 0,
-    usedValue: refusal.used ?? 0,
-    heldValue: refusal.held ?? 0,
-    neededNano: refusal.neededNano,
-    resetsAt: refusal.resetsAt,
-    message: refusal.message,
-    minute: now.slice(0, 16),
-    now,
-  })
+  }
+  const id = noteRefusal(db, caller, refusal, facts.nowMs)
   const number = (value: number | null) => (refusal.code === "budget_exhausted" ? nanoToEur(value ?? 0) : String(value))
   return {
     allowed: false,

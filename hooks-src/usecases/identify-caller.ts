@@ -1,11 +1,19 @@
 import type { RefusalCode } from "../contract/authorize"
-import type { GateFacts } from "../domain/call-facts"
+import type { Refusal } from "../domain/call-facts"
 import { intersectModels, readModelList } from "../domain/model-access"
-import { refuseIdentity } from "../domain/refusal"
+import { refuseIdentity, refuseUnknown } from "../domain/refusal"
+import { languageOf } from "../domain/refusal-sentences"
 import { dbTime, fromDbTime, nowMs } from "../pocketbase/clock"
 import { touchApiKey } from "../pocketbase/stores/api-keys"
-import { identityOfChatUser, identityOfKey, type StoredIdentity, type StoredKeyIdentity } from "../pocketbase/stores/gate-facts"
+import {
+  identityOfChatUser,
+  identityOfKey,
+  languageOfTenant,
+  type StoredIdentity,
+  type StoredKeyIdentity,
+} from "../pocketbase/stores/gate-facts"
 import type { IngestKey } from "../pocketbase/stores/ingest-keys"
+import { noteRefusal } from "../pocketbase/stores/refusals"
 
 /** How long the sender may remember the answer; every call is authorized afresh all the same. */
 const TTL_S = 30
@@ -35,9 +43,10 @@ export interface UnknownCaller {
 /** Who is behind this key? The key's text never leaves the tenant's LiteLLM, only its SHA-256. */
 export function identifyKey(ingest: IngestKey, hash: string): KnownCaller | UnknownCaller {
   const key = identityOfKey($app, ingest.tenantId, hash)
-  const answer = identify(ingest, key?.user ?? null, key)
+  if (!key) return unknown(refuseUnknown("api_key", languageOf("", true)))
   const now = nowMs()
-  if (answer.known && key && (key.lastUsed === "" || now - fromDbTime(key.lastUsed) > LAST_USED_EVERY_MS)) {
+  const answer = identify(ingest, key.user, key, now)
+  if (answer.known && (key.lastUsed === "" || now - fromDbTime(key.lastUsed) > LAST_USED_EVERY_MS)) {
     touchApiKey($app, key.id, dbTime(now))
   }
   return answer
@@ -45,19 +54,29 @@ export function identifyKey(ingest: IngestKey, hash: string): KnownCaller | Unkn
 
 /** Who is behind this account of the tenant's chat? The caller has verified the chat's signature. */
 export function identifyChatUser(ingest: IngestKey, chatUserId: string, email: string): KnownCaller | UnknownCaller {
-  return identify(ingest, identityOfChatUser($app, ingest.tenantId, chatUserId, email.trim().toLowerCase()), null)
+  const user = identityOfChatUser($app, ingest.tenantId, chatUserId, email.trim().toLowerCase())
+  if (user) return identify(ingest, user, null, nowMs())
+  return unknown(refuseUnknown("user", languageOf(languageOfTenant($app, ingest.tenantId), false)))
 }
 
-function identify(ingest: IngestKey, user: StoredIdentity | null, key: StoredKeyIdentity | null): KnownCaller | UnknownCaller {
-  const facts: Pick<GateFacts, "nowMs" | "tenant" | "user" | "key"> = {
-    nowMs: nowMs(),
-    tenant: { id: ingest.tenantId, status: user?.tenantStatus ?? "" },
-    user: user && { status: user.status, product: null },
+/** A refusal of somebody known is noted; of strangers none is: anybody could fill the disk with them. */
+function identify(
+  ingest: IngestKey,
+  user: StoredIdentity,
+  key: StoredKeyIdentity | null,
+  now: number,
+): KnownCaller | UnknownCaller {
+  const refusal = refuseIdentity({
+    nowMs: now,
+    language: languageOf(user.language, key !== null),
+    tenant: { id: ingest.tenantId, status: user.tenantStatus },
+    user: { status: user.status, product: null },
     key: key ? { ...key, expiresAtMs: key.expiresAt === "" ? null : fromDbTime(key.expiresAt) } : undefined,
-  }
-  const refusal = refuseIdentity(facts)
-  if (refusal || !user) {
-    return { known: false, code: refusal?.code ?? "unknown_identity", message: refusal?.message ?? "Nobody is known by this." }
+  })
+  if (refusal) {
+    const caller = { tenantId: ingest.tenantId, userId: user.id, apiKeyId: key?.id ?? "", callId: "", model: "" }
+    noteRefusal($app, caller, refusal, now)
+    return unknown(refusal)
   }
   const product = readModelList(user.product?.models)
   return {
@@ -71,6 +90,10 @@ function identify(ingest: IngestKey, user: StoredIdentity | null, key: StoredKey
     max_parallel: smallest(user.product?.maxParallel, key?.maxParallel),
     ttl: TTL_S,
   }
+}
+
+function unknown({ code, message }: Refusal): UnknownCaller {
+  return { known: false, code, message }
 }
 
 /** The smaller of two limits of which 0 and undefined mean none. */

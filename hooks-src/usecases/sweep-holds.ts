@@ -1,4 +1,5 @@
 import { dbTime, nowMs } from "../pocketbase/clock"
+import { firstIdOf } from "../pocketbase/db"
 import { expireHolds, pruneHolds } from "../pocketbase/stores/holds"
 import { pruneRefusals } from "../pocketbase/stores/refusals"
 
@@ -12,6 +13,7 @@ export function sweepHolds(): { expired: number; pruned: number } {
   const now = nowMs()
   const expired = expireHolds($app, dbTime(now))
   const pruned =
-    pruneHolds($app, dbTime(now - HOLDS_KEPT_DAYS * DAY_MS)) + pruneRefusals($app, dbTime(now - REFUSALS_KEPT_DAYS * DAY_MS))
+    pruneHolds($app, firstIdOf(now - HOLDS_KEPT_DAYS * DAY_MS)) +
+    pruneRefusals($app, firstIdOf(now - REFUSALS_KEPT_DAYS * DAY_MS))
   return { expired, pruned }
 }

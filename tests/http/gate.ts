@@ -45,8 +45,8 @@ export class Gate {
   }
 
   /** The same questions from another tenant's LiteLLM. */
-  async ofAnotherTenant(): Promise<Gate> {
-    return new Gate(this.platform, await this.platform.createTenant())
+  async ofAnotherTenant(data: Record<string, unknown> = {}): Promise<Gate> {
+    return new Gate(this.platform, await this.platform.createTenant(data))
   }
 
   /** A user with a product of their own, so that a test can choose its terms. 1 EUR and no limit of calls unless it does. */

@@ -26,9 +26,13 @@ const BIG = [
 const JUSTIFIED: Record<string, RegExp> = {
   QUARANTINED_MODELS: /^SCAN u USING INDEX idx_usage_logs_quarantined$/,
   WHOLE_BOOK: /^SCAN m$/,
+  EXPIRE_HOLDS: /^SCAN holds USING (COVERING )?INDEX idx_holds_open$/,
 }
 
-type Statements = Record<string, string> & { summarySql(group: string, by: string, oneUser: boolean): string }
+type Statements = Record<string, string> & {
+  summarySql(group: string, by: string, oneUser: boolean): string
+  placeHoldSql(hold: object, guard: object, takeUp: boolean): string
+}
 
 /** Loaded by name and not imported: the stores speak to the host, whose types the tests' tsconfig does not have. */
 async function statements(store: string): Promise<Statements> {
@@ -48,8 +52,8 @@ const HOT: [string, string[]][] = [
   ["oauth-codes", ["FIND_CODE"]],
   ["oauth-tokens", ["FIND_TOKEN"]],
   ["outbox", ["LEASE_NEXT"]],
-  ["gate-facts", ["GATE_FACTS", "KEY_IDENTITY", "CHAT_IDENTITY", "EMAIL_IDENTITY"]],
-  ["holds", ["PLACE_HOLD", "SETTLE_HOLDS", "EXPIRE_HOLDS", "PRUNE_HOLDS", "HELD_BY_BUDGET"]],
+  ["gate-facts", ["GATE_FACTS", "KEY_IDENTITY", "CHAT_IDENTITY", "EMAIL_IDENTITY", "TENANT_LANGUAGE"]],
+  ["holds", ["SETTLE_HOLDS", "EXPIRE_HOLDS", "PRUNE_HOLDS", "HELD_BY_BUDGET"]],
   ["refusals", ["NOTE_REFUSAL", "REFUSAL_OF_MINUTE", "PRUNE_REFUSALS"]],
   ["stack-facts", ["PRODUCT_MODELS"]],
   ["api-keys", ["LINE_LIMITS", "USAGE_OF_LINE"]],
@@ -85,7 +89,6 @@ const PARAMS: Record<string, string | number> = {
   budgetRow: 1,
   keyId: "key",
   apiKeyId: "key",
-  keyBudgetId: "budget",
   callId: "call-1",
   chatUserId: "chat",
   email: "u1@example.com",
@@ -98,7 +101,10 @@ const PARAMS: Record<string, string | number> = {
   clamped: 0,
   expiresAt: "2026-11-23 10:10:00.000Z",
   minuteAgo: "2026-11-23 09:59:00.000Z",
-  before: "2026-08-01 00:00:00.000Z",
+  beforeId: "mt000000",
+  tenantBudget: "budget",
+  userBudget: "budget",
+  keyBudget: "budget",
   budgetIds: '["budget"]',
   rateLimit: 1,
   userParallel: 1,
@@ -194,6 +200,19 @@ describe.each(["an empty data folder", "a full one with statistics"])("on %s", (
   test.each(SUMMARIES)("a summary of %s finds its rows by an index", async (name, group, by, oneUser) => {
     const { summarySql } = await statements("usage-summary")
     await expectNoWalk(name, summarySql(group, by, oneUser))
+  })
+
+  test.each([true, false])(
+    "placing a hold finds its rows by an index, with every condition (takes up an expired one: %s)",
+    async (takeUp) => {
+      const { placeHoldSql } = await statements("holds")
+      await expectNoWalk("PLACE_HOLD", placeHoldSql({ amountNano: 1 }, PARAMS, takeUp))
+    },
+  )
+
+  test("settling looks each hold up instead of walking through all of a tenant", async () => {
+    const plan = await planOf((await statements("holds")).SETTLE_HOLDS as string)
+    expect(plan).toContainEqual(expect.stringMatching(/^SEARCH holds USING INDEX \S+ \(id=\?\)$/))
   })
 })
 

@@ -138,8 +138,11 @@ describe("N11: a tenant's key at the gate of another tenant", () => {
     expect(scene.platform.sql("SELECT id FROM holds")).toEqual([])
     expect(scene.platform.sql("SELECT id FROM refusals WHERE tenant_id = ?", [scene.b.id])).toEqual([])
     const hash = createHash("sha256").update(issued.body.key).digest("hex")
-    for (const who of [{ api_key_hash: hash }, { user: { email: scene.b.member.email } }]) {
-      expect((await ask("identify", who)).body).toEqual((await ask("identify", { user: { id: "nobody" } })).body)
+    for (const [known, unheardOf] of [
+      [{ api_key_hash: hash }, { api_key_hash: "0".repeat(64) }],
+      [{ user: { email: scene.b.member.email } }, { user: { id: "nobody" } }],
+    ]) {
+      expect((await ask("identify", known)).body).toEqual((await ask("identify", unheardOf)).body)
     }
   })
 

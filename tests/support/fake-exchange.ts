@@ -16,6 +16,8 @@ export const MARKER = {
   cut: "[cut]",
   /** a word takes a tenth of a second, an answer in one piece a second */
   slow: "[slow]",
+  /** the upstream answers when release() is called */
+  waiting: "[waiting]",
   /** the upstream does not say what it used */
   untold: "[untold]",
   /** one token in, and every token out that the limit allows: no call can cost more than was asked for */

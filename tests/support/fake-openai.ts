@@ -37,6 +37,8 @@ export interface FakeOpenai {
   url: string
   /** the calls in the order they came in */
   calls: FakeCall[]
+  /** Answers the calls with the marker `waiting` that have come by now. */
+  release(): void
   stop(): Promise<void>
 }
 
@@ -56,16 +58,26 @@ export function embeddingUsage(texts: string[]): FakeUsage {
 
 /** Starts the upstream on a free port of the loopback interface. */
 export async function startFakeOpenai(): Promise<FakeOpenai> {
-  const calls: FakeOpenai["calls"] = []
+  const calls: FakeCall[] = []
+  const waiting: (() => void)[] = []
+  const released = () => new Promise<void>((resolve) => waiting.push(resolve))
+  const release = () => {
+    for (const resolve of waiting.splice(0)) resolve()
+  }
   const server = createServer((request, response) => {
-    handle(request, response, calls).catch((error: unknown) => sendError(response, 400, String(error)))
+    handle(request, response, calls, released).catch((error: unknown) => sendError(response, 400, String(error)))
   })
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   const { port } = server.address() as AddressInfo
-  return { url: `http://127.0.0.1:${port}/v1`, calls, stop: () => closeServer(server) }
+  return { url: `http://127.0.0.1:${port}/v1`, calls, release, stop: () => closeServer(server) }
 }
 
-async function handle(request: IncomingMessage, response: ServerResponse, calls: FakeCall[]): Promise<void> {
+async function handle(
+  request: IncomingMessage,
+  response: ServerResponse,
+  calls: FakeCall[],
+  released: () => Promise<void>,
+): Promise<void> {
   const path = (request.url ?? "").split("?")[0] ?? ""
   const body = await readJson(request)
   const call: FakeCall = { path, body, headers: request.headers, limit: limitOf(body), unfinished: false }
@@ -79,6 +91,7 @@ async function handle(request: IncomingMessage, response: ServerResponse, calls:
   const text = conversationText(body)
   const { [MARKERS.find((marker) => text.includes(marker)) ?? ""]: refused } = REFUSALS
   if (refused) return sendError(response, ...refused)
+  if (text.includes(MARKER.waiting)) await released()
   if (text.includes(MARKER.slow) && body.stream !== true) await sleep(SLOW_ANSWER_MS)
   const choices = typeof body.n === "number" ? body.n : 1
   const one = chatUsage(text, call.limit)

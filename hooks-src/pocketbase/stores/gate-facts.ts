@@ -6,7 +6,7 @@ import { type Db, selectJson } from "../db"
  */
 export const GATE_FACTS = `SELECT json_object(
   'bookRow', (SELECT max(rowid) FROM model_prices),
-  'tenantStatus', (SELECT status FROM tenants WHERE id = {:tenantId}),
+  'tenant', (SELECT json_object('status', t.status, 'language', t.language) FROM tenants t WHERE t.id = {:tenantId}),
   'user', (SELECT json_object('status', u.status, 'product', CASE WHEN v.id IS NULL THEN NULL ELSE
         json_object('models', json(v.models), 'rateLimit', v.rate_limit, 'maxParallel', v.max_parallel,
           'defaultMaxTokens', v.default_max_tokens) END)
@@ -20,7 +20,12 @@ export const GATE_FACTS = `SELECT json_object(
         'periodKey', b.period_key, 'resetsAt', b.resets_at))
       FROM budgets b WHERE b.tenant_id = {:tenantId} AND (b.scope = 'tenant' OR (b.user_id = {:userId} AND (b.scope = 'user'
         OR (b.scope = 'api_key' AND b.api_key_id = (SELECT k.budget_key_id FROM api_keys k WHERE k.id = {:keyId})))))),
-  'open', (SELECT json_group_array(json_array(h.user_id, h.api_key_id, h.key_budget_id, h.amount_nano))
+  'open', (SELECT json_object('tenant', coalesce(sum(h.amount_nano), 0),
+        'user', coalesce(sum(h.amount_nano) FILTER (WHERE h.user_id = {:userId}), 0),
+        'key', coalesce(sum(h.amount_nano) FILTER (WHERE h.user_id = {:userId} AND h.key_budget_id != '' AND h.key_budget_id =
+          (SELECT b.id FROM budgets b WHERE b.tenant_id = {:tenantId} AND b.scope = 'api_key' AND b.user_id = {:userId}
+            AND b.api_key_id = (SELECT k.budget_key_id FROM api_keys k WHERE k.id = {:keyId}))), 0),
+        'userCalls', count(*) FILTER (WHERE h.user_id = {:userId}), 'keyCalls', count(*) FILTER (WHERE h.api_key_id = {:keyId}))
       FROM holds h WHERE h.state = 'open' AND h.tenant_id = {:tenantId} AND h.expires_at > {:now}),
   'lastMinute', (SELECT json_object('count', count(*), 'oldest', coalesce(min(h.created), ''))
       FROM holds h WHERE h.user_id = {:userId} AND h.created > {:minuteAgo}),
@@ -33,7 +38,8 @@ export const GATE_FACTS = `SELECT json_object(
 
 export interface StoredGateFacts {
   bookRow: number | null
-  tenantStatus: string | null
+  /** The language is "de", "en" or empty. */
+  tenant: { status: string; language: string } | null
   user: {
     status: string
     product: { models: unknown; rateLimit: number; maxParallel: number; defaultMaxTokens: number } | null
@@ -52,8 +58,8 @@ export interface StoredGateFacts {
     periodKey: string
     resetsAt: string
   }[]
-  /** [user id, key id, budgets row of the key, amount] of each call in flight of the tenant. */
-  open: [string, string, string, number][]
+  /** Calls in flight: nano-EUR on hold in the tenant, for the user and for the line of keys; how many run. */
+  open: { tenant: number; user: number; key: number; userCalls: number; keyCalls: number }
   lastMinute: { count: number; oldest: string }
   blocked: string | null
   hold: {
@@ -81,7 +87,7 @@ export function gateFacts(db: Db, question: GateQuestion): StoredGateFacts {
   return selectJson<StoredGateFacts>(db, GATE_FACTS, { ...question })
 }
 
-const IDENTITY = `json_object('id', u.id, 'email', u.email, 'status', u.status, 'tenantStatus', t.status,
+const IDENTITY = `json_object('id', u.id, 'email', u.email, 'status', u.status, 'tenantStatus', t.status, 'language', t.language,
   'product', CASE WHEN v.id IS NULL THEN NULL ELSE json_object('models', json(v.models), 'rateLimit', v.rate_limit,
     'maxParallel', v.max_parallel) END)`
 const WITH_PRODUCT = `JOIN tenants t ON t.id = u.tenant_id
@@ -93,6 +99,8 @@ export interface StoredIdentity {
   email: string
   status: string
   tenantStatus: string
+  /** The tenant's: "de", "en" or empty. */
+  language: string
   product: { models: unknown; rateLimit: number; maxParallel: number } | null
 }
 
@@ -133,4 +141,11 @@ export function identityOfChatUser(db: Db, tenantId: string, chatUserId: string,
   }
   if (email === "") return null
   return selectJson<StoredIdentity[]>(db, EMAIL_IDENTITY, { tenantId, email, chatUserId })[0] ?? null
+}
+
+export const TENANT_LANGUAGE = "SELECT json_group_array(language) AS j FROM tenants WHERE id = {:tenantId}"
+
+/** For those of whom nothing else is known: "de", "en" or empty. */
+export function languageOfTenant(db: Db, tenantId: string): string | undefined {
+  return selectJson<string[]>(db, TENANT_LANGUAGE, { tenantId })[0]
 }

@@ -5,7 +5,6 @@ export interface NewHold {
   tenantId: string
   userId: string
   apiKeyId: string
-  keyBudgetId: string
   callId: string
   model: string
   purpose: string
@@ -18,44 +17,66 @@ export interface NewHold {
 }
 
 export interface HoldGuard {
-  /** The rows that must be able to pay, as they were when it was decided. */
-  budgetIds: string[]
+  /** The rows that must be able to pay; keyBudget empty = the key has no limit of its own. */
+  tenantBudget: string
+  userBudget: string
+  keyBudget: string
   periodKey: string
+  /** 0 = no limit, here and below. */
   rateLimit: number
   minuteAgo: string
   userParallel: number
   keyParallel: number
 }
 
+const COLUMNS = `id, tenant_id, user_id, api_key_id, key_budget_id, call_id, model, purpose, amount_nano, tokens_input_estimate,
+  max_tokens, clamped, state, settled_by, expires_at, created, updated`
+const VALUES = `{:id}, {:tenantId}, {:userId}, {:apiKeyId}, {:keyBudget}, {:callId}, {:model}, {:purpose}, {:amountNano}, {:tokensInput},
+  {:maxTokens}, {:clamped}, 'open', '', {:expiresAt}, {:now}, {:now}`
+const TAKE_UP = `ON CONFLICT (tenant_id, call_id) DO UPDATE SET state = 'open', amount_nano = excluded.amount_nano,
+  max_tokens = excluded.max_tokens, clamped = excluded.clamped, key_budget_id = excluded.key_budget_id,
+  expires_at = excluded.expires_at, updated = excluded.updated
+  WHERE (holds.state = 'expired' OR (holds.state = 'open' AND holds.expires_at <= {:now}))
+    AND holds.user_id = excluded.user_id AND holds.api_key_id = excluded.api_key_id AND holds.model = excluded.model`
+
+/** What is held on a scope in this moment, by the rows of the subquery `o`. */
+const canPay = (budget: string, held: string) =>
+  `(SELECT total_nano - used_nano - o.${held} >= {:amountNano} FROM budgets WHERE id = {:${budget}} AND period_key = {:periodKey})`
+
 /**
  * The hold, only if at this very moment every scope can pay for it and no limit is reached: facts that were read before
- * may be old, and this one statement is what makes 200 parallel calls on one euro exact. An expired hold of the same call
- * is taken up again under the same conditions.
+ * may be old, and this one statement is what makes 200 parallel calls on one euro exact. Only the conditions that apply are
+ * in it, because the host compiles it anew for each call. `takeUp`: an expired hold of the same call is opened again.
  */
-export const PLACE_HOLD = `INSERT INTO holds (id, tenant_id, user_id, api_key_id, key_budget_id, call_id, model, purpose, amount_nano,
-    tokens_input_estimate, max_tokens, clamped, state, settled_by, expires_at, created, updated)
-  SELECT {:id}, {:tenantId}, {:userId}, {:apiKeyId}, {:keyBudgetId}, {:callId}, {:model}, {:purpose}, {:amountNano},
-    {:tokensInput}, {:maxTokens}, {:clamped}, 'open', '', {:expiresAt}, {:now}, {:now}
-  FROM (SELECT coalesce(sum(h.amount_nano), 0) AS tenant_held,
-      coalesce(sum(h.amount_nano) FILTER (WHERE h.user_id = {:userId}), 0) AS user_held,
-      coalesce(sum(h.amount_nano) FILTER (WHERE h.key_budget_id = {:keyBudgetId}), 0) AS key_held,
-      count(*) FILTER (WHERE h.user_id = {:userId}) AS user_calls,
-      count(*) FILTER (WHERE h.api_key_id = {:apiKeyId}) AS key_calls
+export function placeHoldSql(hold: Pick<NewHold, "amountNano">, guard: Omit<HoldGuard, "minuteAgo">, takeUp: boolean): string {
+  const held = ["coalesce(sum(h.amount_nano), 0) AS tenant_held"]
+  const conditions: string[] = []
+  held.push("coalesce(sum(CASE WHEN h.user_id = {:userId} THEN h.amount_nano END), 0) AS user_held")
+  // What costs nothing can always be paid, also from a budget that is overdrawn.
+  if (hold.amountNano > 0) conditions.push(canPay("tenantBudget", "tenant_held"), canPay("userBudget", "user_held"))
+  if (hold.amountNano > 0 && guard.keyBudget !== "") {
+    held.push("coalesce(sum(CASE WHEN h.key_budget_id = {:keyBudget} THEN h.amount_nano END), 0) AS key_held")
+    conditions.push(canPay("keyBudget", "key_held"))
+  }
+  if (guard.rateLimit > 0) {
+    conditions.push("(SELECT count(*) FROM holds r WHERE r.user_id = {:userId} AND r.created > {:minuteAgo}) < {:rateLimit}")
+  }
+  if (guard.userParallel > 0) {
+    held.push("coalesce(sum(h.user_id = {:userId}), 0) AS user_calls")
+    conditions.push("o.user_calls < {:userParallel}")
+  }
+  if (guard.keyParallel > 0) {
+    held.push("coalesce(sum(h.api_key_id = {:apiKeyId}), 0) AS key_calls")
+    conditions.push("o.key_calls < {:keyParallel}")
+  }
+  return `INSERT ${takeUp ? "" : "OR IGNORE "}INTO holds (${COLUMNS}) SELECT ${VALUES} FROM (SELECT ${held.join(", ")}
     FROM holds h WHERE h.state = 'open' AND h.tenant_id = {:tenantId} AND h.expires_at > {:now}) AS o
-  WHERE (SELECT count(*) FROM budgets b WHERE b.id IN (SELECT value FROM json_each({:budgetIds})) AND b.period_key = {:periodKey}
-      AND ({:amountNano} = 0 OR b.total_nano - b.used_nano - CASE b.scope WHEN 'tenant' THEN o.tenant_held WHEN 'user' THEN o.user_held
-        ELSE o.key_held END >= {:amountNano})) = json_array_length({:budgetIds})
-    AND ({:rateLimit} = 0 OR (SELECT count(*) FROM holds r WHERE r.user_id = {:userId} AND r.created > {:minuteAgo}) < {:rateLimit})
-    AND ({:userParallel} = 0 OR o.user_calls < {:userParallel})
-    AND ({:keyParallel} = 0 OR o.key_calls < {:keyParallel})
-  ON CONFLICT (tenant_id, call_id) DO UPDATE SET state = 'open', amount_nano = excluded.amount_nano, max_tokens = excluded.max_tokens,
-    clamped = excluded.clamped, key_budget_id = excluded.key_budget_id, expires_at = excluded.expires_at, updated = excluded.updated
-    WHERE (holds.state = 'expired' OR (holds.state = 'open' AND holds.expires_at <= {:now}))
-      AND holds.user_id = excluded.user_id AND holds.api_key_id = excluded.api_key_id AND holds.model = excluded.model`
+    WHERE ${conditions.length > 0 ? conditions.join("\n    AND ") : "true"} ${takeUp ? TAKE_UP : ""}`
+}
 
-/** False: the facts have changed since; decide again. */
-export function placeHold(db: Db, hold: NewHold, guard: HoldGuard): boolean {
-  return execute(db, PLACE_HOLD, { ...hold, ...guard, budgetIds: JSON.stringify(guard.budgetIds) }) === 1
+/** False: the facts have changed since; decide again. @param takeUp an expired hold of this call is there */
+export function placeHold(db: Db, hold: NewHold, guard: HoldGuard, takeUp: boolean): boolean {
+  return execute(db, placeHoldSql(hold, guard, takeUp), { ...hold, ...guard }) === 1
 }
 
 export function extendHold(db: Db, id: string, expiresAt: string, now: string): boolean {
@@ -86,12 +107,15 @@ export function releaseHold(db: Db, tenantId: string, holdId: string, callId: st
   )
 }
 
-/** A hold that ran out is settled all the same: the call ran, and "why was money held?" wants an answer. */
+/**
+ * A hold that ran out is settled all the same: the call ran, and "why was money held?" wants an answer. The unary plus keeps
+ * the planner from walking through all holds of the tenant instead of looking up each one.
+ */
 export const SETTLE_HOLDS = `UPDATE holds SET state = 'settled', settled_by = d.event_id, updated = {:now}
   FROM (SELECT value ->> 0 AS hold_id, value ->> 1 AS call_id, value ->> 2 AS event_id FROM json_each({:calls})) AS d
   WHERE holds.id = coalesce(
       (SELECT a.id FROM holds a WHERE a.id = d.hold_id AND a.tenant_id = {:tenantId}), (SELECT c.id FROM holds c WHERE c.tenant_id = {:tenantId} AND c.call_id = d.call_id))
-    AND holds.tenant_id = {:tenantId} AND holds.state IN ('open', 'expired')`
+    AND +holds.tenant_id = {:tenantId} AND +holds.state IN ('open', 'expired')`
 
 export function settleHolds(tx: Db, tenantId: string, calls: [string, string, string][], now: string): number {
   return execute(tx, SETTLE_HOLDS, { tenantId, calls: JSON.stringify(calls), now })
@@ -103,11 +127,12 @@ export function expireHolds(db: Db, now: string): number {
   return execute(db, EXPIRE_HOLDS, { now })
 }
 
+/** Ids grow with time, so the oldest are found without an index of their own. */
 export const PRUNE_HOLDS = `DELETE FROM holds WHERE id IN
-  (SELECT id FROM holds WHERE created < {:before} AND state != 'open' ORDER BY created LIMIT 5000)`
+  (SELECT id FROM holds WHERE id < {:beforeId} AND state != 'open' ORDER BY id LIMIT 5000)`
 
-export function pruneHolds(db: Db, before: string): number {
-  return execute(db, PRUNE_HOLDS, { before })
+export function pruneHolds(db: Db, beforeId: string): number {
+  return execute(db, PRUNE_HOLDS, { beforeId })
 }
 
 /** What is on hold on each of a tenant's budgets. */

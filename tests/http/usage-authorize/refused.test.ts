@@ -79,8 +79,12 @@ describe("no money", () => {
     const user = await own.createUser()
     await own.settle(user.id, 1_000_000)
     const { message, resets_at } = await own.ask({ user_id: user.id })
-    const local = new Date(Date.parse(resets_at)).toLocaleDateString("sv-SE", { timeZone: "Europe/Berlin" })
-    expect(message).toMatch(new RegExp(`It resets on ${local}\\.$`))
+    const at = new Date(Date.parse(resets_at))
+    const [year, month, day] = at.toLocaleDateString("sv-SE", { timeZone: "Europe/Berlin" }).split("-")
+    expect(message).toContain(`Am ${day}.${month}.${year} wird es zurückgesetzt.`)
+    const key = await own.createKey(user)
+    const english = await own.ask({ user_id: user.id, api_key_id: key.id })
+    expect(english.message).toContain(`It resets on ${year}-${month}-${day}.`)
   })
 })
 
@@ -185,7 +189,8 @@ describe("models", () => {
     const user = await own.createUser()
     expect((await own.settle(user.id, 10, { model: "voice" })).verdict).toBe("quarantined")
     const speak = { model: "voice", tokens_input_estimate: 0, max_tokens: 0, units_estimate: { characters: 10 } }
-    const blocked = await own.ask({ user_id: user.id, ...speak })
+    const key = await own.createKey(user)
+    const blocked = await own.ask({ user_id: user.id, api_key_id: key.id, ...speak })
     expect(blocked).toMatchObject({
       code: "model_unpriced",
       scope: "model",
