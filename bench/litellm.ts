@@ -3,11 +3,10 @@
  * calls interleaved one by one so that a busy moment hits both; and how many LiteLLM workers one PocketBase can serve.
  */
 import { spawn } from "node:child_process"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { parse } from "yaml"
-import { readFileSync } from "node:fs"
 import { ensureLitellm } from "../scripts/setup-litellm.mjs"
 import { startFakeOpenai } from "../tests/support/fake-openai"
 import { startGatedLitellm } from "../tests/support/gated-litellm"
@@ -45,25 +44,32 @@ async function startBare(upstream: string): Promise<Side & { stop: () => Promise
   writeFileSync(path.join(folder, "config.yaml"), JSON.stringify(config))
   const port = await freePort()
   const key = "sk-bench-master-key-0123456789"
-  const child = spawn(await ensureLitellm(), ["--config", path.join(folder, "config.yaml"), "--host", "127.0.0.1", "--port", String(port)], {
-    env: {
-      PATH: process.env.PATH,
-      HOME: folder,
-      LITELLM_MASTER_KEY: key,
-      LITELLM_LOCAL_MODEL_COST_MAP: "True",
-      LITELLM_MODE: "PRODUCTION",
-      LITELLM_LOG: "WARNING",
-      OPENAI_UPSTREAM_KEY: "sk-upstream",
-      ANTHROPIC_UPSTREAM_KEY: "sk-upstream",
-      OPENAI_API_BASE: upstream,
-      OPENAI_BASE_URL: upstream,
+  const child = spawn(
+    await ensureLitellm(),
+    ["--config", path.join(folder, "config.yaml"), "--host", "127.0.0.1", "--port", String(port)],
+    {
+      env: {
+        PATH: process.env.PATH,
+        HOME: folder,
+        LITELLM_MASTER_KEY: key,
+        LITELLM_LOCAL_MODEL_COST_MAP: "True",
+        LITELLM_MODE: "PRODUCTION",
+        LITELLM_LOG: "WARNING",
+        OPENAI_UPSTREAM_KEY: "sk-upstream",
+        ANTHROPIC_UPSTREAM_KEY: "sk-upstream",
+        OPENAI_API_BASE: upstream,
+        OPENAI_BASE_URL: upstream,
+      },
+      stdio: "ignore",
     },
-    stdio: "ignore",
-  })
+  )
   const url = `http://127.0.0.1:${port}`
   const deadline = Date.now() + 180_000
   while (Date.now() < deadline) {
-    const up = await fetch(`${url}/health/liveliness`).then((answer) => answer.ok, () => false)
+    const up = await fetch(`${url}/health/liveliness`).then(
+      (answer) => answer.ok,
+      () => false,
+    )
     if (up) break
     await new Promise((resolve) => setTimeout(resolve, 200))
   }
@@ -116,7 +122,14 @@ for (let i = 0; i < 200; i++) {
   const began = performance.now()
   await platform.ingest(
     tenant.ingestKey,
-    { call_id: `bench-${i}`, user_id: user.id, api_key_id: made.body.id, model: "gpt-4o-mini", tokens_input_estimate: 20, max_tokens: 100 },
+    {
+      call_id: `bench-${i}`,
+      user_id: user.id,
+      api_key_id: made.body.id,
+      model: "gpt-4o-mini",
+      tokens_input_estimate: 20,
+      max_tokens: 100,
+    },
     "/api/usage/authorize",
   )
   authorize.push(performance.now() - began)

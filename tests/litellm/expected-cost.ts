@@ -7,6 +7,8 @@
 interface UsdRates {
   input: string
   cache_read?: string
+  cache_write?: string
+  cache_write_1h?: string
   output?: string
 }
 
@@ -21,6 +23,9 @@ interface PriceEntry {
 export interface TokenClasses {
   uncached: number
   cacheRead: number
+  /** For five minutes. */
+  cacheWrite?: number
+  cacheWriteHour?: number
   output: number
 }
 
@@ -29,6 +34,10 @@ export const PRICES: PriceEntry[] = [
   { model: "gpt-4o-mini", provider: "openai", kind: "chat", usd: { input: "0.15", cache_read: "0.075", output: "0.60" } },
   { model: "gpt-4o", provider: "openai", kind: "chat", usd: { input: "2.50", cache_read: "1.25", output: "10.00" } },
   { model: "text-embedding-3-small", provider: "openai", kind: "embedding", usd: { input: "0.02" } },
+  {
+    ...{ model: "claude-haiku-4-5", provider: "anthropic", kind: "chat" },
+    usd: { input: "1", cache_read: "0.1", cache_write: "1.25", cache_write_1h: "2", output: "5" },
+  },
 ]
 
 const USD_EUR_MICRO = 920_000n // 1 USD = 0.920000 EUR
@@ -41,6 +50,8 @@ export function expectedCostNano(model: string, tokens: TokenClasses): bigint {
   const nanoTimesMillion =
     BigInt(tokens.uncached) * sellRate(usd.input) +
     BigInt(tokens.cacheRead) * sellRate(usd.cache_read ?? usd.input) +
+    BigInt(tokens.cacheWrite ?? 0) * sellRate(usd.cache_write ?? usd.input) +
+    BigInt(tokens.cacheWriteHour ?? 0) * sellRate(usd.cache_write_1h ?? usd.input) +
     BigInt(tokens.output) * sellRate(usd.output ?? "0")
   return halfEven(nanoTimesMillion, 1_000_000n)
 }

@@ -20,6 +20,9 @@ Json = dict[str, Any]
 _AWAY = frozenset({408, 425, 429})
 
 
+_CLOSE_TIMEOUT_S = 2.0
+
+
 class CenterUnavailable(Exception):
     """The centre did not answer, or said that it cannot now: an outage, to which CF_OUTAGE_POLICY applies."""
 
@@ -105,6 +108,12 @@ class Center:
     async def authorize(self, call: Json) -> Json:
         """POST /api/usage/authorize; the same call_id gives the same hold, so it can be repeated."""
         return await self._post("/api/usage/authorize", call)
+
+    def close(self) -> None:
+        """Ends the kept connections."""
+        session, self._session = self._session, None
+        if session is not None:
+            asyncio.run_coroutine_threadsafe(session.close(), _own_loop(os.getpid())).result(_CLOSE_TIMEOUT_S)
 
     async def _post(self, path: str, body: Json) -> Json:
         there = asyncio.run_coroutine_threadsafe(self._exchange(path, body), _own_loop(os.getpid()))

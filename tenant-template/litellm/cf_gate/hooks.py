@@ -34,6 +34,8 @@ class Gate(CustomLogger):
     def __init__(self, runtime: Runtime) -> None:
         super().__init__()
         self._runtime = runtime
+        # LiteLLM logs a stream that broke before the stream's own hook has ended: what it counted is asked for here.
+        self._streaming: dict[str, OutputCounter] = {}
 
     async def async_pre_call_hook(self, user_api_key_dict: UserAPIKeyAuth, cache: object, data: Data, call_type: str) -> Data:
         """:raises Refused: the client's answer"""
@@ -86,6 +88,8 @@ class Gate(CustomLogger):
         """Passes the stream on unchanged and writes down about once a second how far it came."""
         caller = caller_of(user_api_key_dict)
         counter = OutputCounter()
+        if caller is not None:
+            self._streaming[caller.call_id] = counter
         written, next_at = 0, time.monotonic()
         try:
             async for chunk in response:
@@ -95,8 +99,10 @@ class Gate(CustomLogger):
                     self._checkpoint(caller.call_id, written)
                 yield chunk
         finally:
-            if caller is not None and counter.tokens > written:
-                self._checkpoint(caller.call_id, counter.tokens)
+            if caller is not None:
+                self._streaming.pop(caller.call_id, None)
+                if counter.tokens > written:
+                    self._checkpoint(caller.call_id, counter.tokens)
 
     async def async_filter_listed_models(self, user_api_key_dict: UserAPIKeyAuth, model_names: Sequence[str]) -> Sequence[str]:
         """GET /v1/models: what the caller may use."""
@@ -144,6 +150,9 @@ class Gate(CustomLogger):
             log.error("LiteLLM logged call %s without its figures; it is booked by estimate", caller.call_id)
             await self._runtime.spool.write(lambda db: calls.recover_one(db, caller.call_id), keep=True)
             return
+        running = self._streaming.get(caller.call_id)
+        if running is not None and running.tokens > 0:
+            self._checkpoint(caller.call_id, running.tokens)
         measured = measure(payload, failed)
         family = FAMILY_BY_CALL_TYPE.get(str(payload.get("call_type")), "chat")
         stand_in = self._new_call(caller, {"model": str(payload.get("model_group") or measured.model)}, family, Estimate())

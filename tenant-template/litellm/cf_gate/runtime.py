@@ -51,6 +51,7 @@ class Runtime:
         """Writes and delivers what it can; what remains is in the spool. The worker's lock ends with the process."""
         self.spool.close()
         self.delivery.stop()
+        self.center.close()
 
     def refuse_if_undelivered(self) -> None:
         """:raises Refused: 503 while usage is not on disk, cannot be read, or has been undelivered for too long"""

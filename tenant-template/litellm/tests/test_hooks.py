@@ -192,6 +192,25 @@ async def test_a_stream_that_the_client_leaves_is_checkpointed_too(gate: Gate, r
     assert table(runtime, "SELECT output_so_far FROM calls")[0][0] >= 10
 
 
+async def test_a_stream_that_broke_is_billed_on_what_came_though_its_log_comes_before_its_end(
+    gate: Gate, runtime: Runtime
+) -> None:
+    await call(gate)
+
+    async def upstream() -> AsyncIterator[dict[str, Any]]:
+        for _ in range(20):
+            yield {"choices": [{"delta": {"content": "word "}}]}
+        await gate.async_log_failure_event(log_of(signed_in(), prompt_tokens=0, completion_tokens=0), None, None, None)
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        async for _ in gate.async_post_call_streaming_iterator_hook(signed_in(), upstream(), {}):
+            pass
+    [event] = bodies(runtime)
+    assert event["tokens_output"] >= 20
+    assert event["usage_estimated"] is True
+
+
 async def test_models_are_listed_by_what_the_key_may_use(gate: Gate) -> None:
     names = ["gpt-4o", "claude-4", "claude-5"]
     for models, visible in [(["*"], names), ([], []), (["gpt-4o"], ["gpt-4o"]), (["claude-*"], ["claude-4", "claude-5"])]:
