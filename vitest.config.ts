@@ -18,7 +18,15 @@ export default defineConfig({
       {
         test: { name: "e2e", include: ["tests/e2e/**/*.test.ts"], testTimeout: 60_000, hookTimeout: 180_000, maxWorkers: 1 },
       },
-      { test: { name: "litellm", include: ["tests/litellm/**/*.test.ts"], testTimeout: 300_000, hookTimeout: 900_000 } },
+      {
+        test: {
+          name: "litellm",
+          include: ["tests/litellm/**/*.test.ts"],
+          testTimeout: 300_000,
+          hookTimeout: 900_000,
+          maxWorkers: 1,
+        },
+      },
       // Several hundred MB to install: `npm run test:openwebui`, never part of `npm test`.
       { test: { name: "openwebui", include: ["tests/openwebui/**/*.test.ts"], testTimeout: 300_000, hookTimeout: 1_800_000 } },
     ],

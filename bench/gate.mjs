@@ -1,5 +1,5 @@
 /**
- * `npm run bench:gate`: what asking before each call costs the centre. Whole calls (authorize with its hold, then the usage
+ * What asking before each call costs the centre (a part of `npm run bench:gate`). Whole calls (authorize with its hold, then the usage
  * event that settles it) against single events without a hold, at 64 connections, side by side in one run.
  */
 import { randomUUID } from "node:crypto"
@@ -13,8 +13,8 @@ import { eventBodies, prepareOurs } from "./setup.mjs"
 
 /** @typedef {import('./load.mjs').Target} Target */
 
-const ROUNDS = 4
-const WINDOW = { connections: 64, seconds: 4, warmup: 1 }
+const ROUNDS = 6
+const WINDOW = { connections: 64, seconds: 2.5, warmup: 0.6 }
 /** A tenant's gate delivers what has happened since its last batch: about this many calls when it is busy. */
 const BATCH = 50
 
@@ -72,29 +72,4 @@ function callTarget(common, ours, batch) {
     return whyNotAccepted(answer.status, answer.text, events.length)
   }
   return { ...common, path: "/api/usage/authorize", body: () => "", send }
-}
-
-if (process.argv[1]?.endsWith("gate.mjs")) {
-  for (const synchronous of /** @type {const} */ (["NORMAL", "FULL"])) {
-    const cells = await benchGate(synchronous)
-    for (const [name, cell] of Object.entries(cells)) {
-      const ratio = cells.events.rates.map((/** @type {number} */ rate, /** @type {number} */ i) =>
-        (cell.rates[i] / rate).toFixed(2),
-      )
-      console.log(
-        synchronous,
-        name,
-        Math.round(cell.rate),
-        "cpu ms",
-        ((cell.serverCpu * 1000) / cell.rate).toFixed(2),
-        "p50",
-        cell.p50.toFixed(1),
-        "ratio",
-        ratio.join(" "),
-        "failed",
-        cell.failed,
-        cell.firstFailure ?? "",
-      )
-    }
-  }
 }

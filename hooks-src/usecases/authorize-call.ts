@@ -99,6 +99,7 @@ function factsOf(db: Db, ingest: IngestKey, call: CallRequest, stored: StoredGat
   const { open } = stored
   const held = { tenant: open.tenant, user: open.user, api_key: open.key }
   const { key } = stored
+  const lastMinute = stored.user?.lastMinute
   const midnight = localMidnight(ingest.timezone)
   return {
     nowMs: now,
@@ -115,8 +116,8 @@ function factsOf(db: Db, ingest: IngestKey, call: CallRequest, stored: StoredGat
       resetsAt: budget.resetsAt.replace(" ", "T"),
     })),
     lastMinute: {
-      count: stored.lastMinute.count,
-      oldestMs: stored.lastMinute.oldest === "" ? now : fromDbTime(stored.lastMinute.oldest),
+      count: lastMinute?.count ?? 0,
+      oldestMs: lastMinute?.oldest ? fromDbTime(lastMinute.oldest) : now,
     },
     parallel: { user: open.userCalls, key: open.keyCalls },
     localDate: (time) => periodAt(Date.parse(time), ingest.anchorDay, midnight).key,

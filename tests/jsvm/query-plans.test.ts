@@ -31,6 +31,7 @@ const JUSTIFIED: Record<string, RegExp> = {
 
 type Statements = Record<string, string> & {
   summarySql(group: string, by: string, oneUser: boolean): string
+  gateFactsSql(withKey: boolean): string
   placeHoldSql(hold: object, guard: object, takeUp: boolean): string
 }
 
@@ -52,7 +53,7 @@ const HOT: [string, string[]][] = [
   ["oauth-codes", ["FIND_CODE"]],
   ["oauth-tokens", ["FIND_TOKEN"]],
   ["outbox", ["LEASE_NEXT"]],
-  ["gate-facts", ["GATE_FACTS", "KEY_IDENTITY", "CHAT_IDENTITY", "EMAIL_IDENTITY", "TENANT_LANGUAGE"]],
+  ["gate-facts", ["KEY_IDENTITY", "CHAT_IDENTITY", "EMAIL_IDENTITY", "TENANT_LANGUAGE"]],
   ["holds", ["SETTLE_HOLDS", "EXPIRE_HOLDS", "PRUNE_HOLDS", "HELD_BY_BUDGET"]],
   ["refusals", ["NOTE_REFUSAL", "REFUSAL_OF_MINUTE", "PRUNE_REFUSALS"]],
   ["stack-facts", ["PRODUCT_MODELS"]],
@@ -200,6 +201,11 @@ describe.each(["an empty data folder", "a full one with statistics"])("on %s", (
   test.each(SUMMARIES)("a summary of %s finds its rows by an index", async (name, group, by, oneUser) => {
     const { summarySql } = await statements("usage-summary")
     await expectNoWalk(name, summarySql(group, by, oneUser))
+  })
+
+  test.each([true, false])("the facts of a call are found by an index (with a key: %s)", async (withKey) => {
+    const { gateFactsSql } = await statements("gate-facts")
+    await expectNoWalk("GATE_FACTS", gateFactsSql(withKey))
   })
 
   test.each([true, false])(

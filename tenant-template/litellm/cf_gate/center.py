@@ -1,10 +1,7 @@
 """HTTP to the centre. Everything that can happen on the way is one of three outcomes: an answer, away, or misconfigured."""
 
 import asyncio
-import functools
 import json
-import os
-import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +17,7 @@ Json = dict[str, Any]
 _AWAY = frozenset({408, 425, 429})
 
 
-_CLOSE_TIMEOUT_S = 2.0
+_ARRIVED_S = 0.1
 
 
 class CenterUnavailable(Exception):
@@ -76,24 +73,13 @@ def _code_in(body: object) -> str:
     return code[:64] if isinstance(code, str) else ""
 
 
-@functools.cache
-def _own_loop(_process: int) -> asyncio.AbstractEventLoop:
-    """An event loop in a thread of its own, one per process.
-
-    LiteLLM keeps its loop busy for seconds under load. A time-out counted there would call a centre away that has
-    long answered, and refuse calls for it.
-    """
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="cf-gate-center", daemon=True).start()
-    return loop
-
-
 class Center:
-    """The routes that a call waits for. One instance per process; may be awaited from any event loop."""
+    """The routes that a call waits for. One instance per process, on LiteLLM's own event loop."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         # Before the first answer nobody is known, so that nobody goes by this.
         self._answered_at = time.monotonic()
 
@@ -110,23 +96,27 @@ class Center:
         return await self._post("/api/usage/authorize", call)
 
     def close(self) -> None:
-        """Ends the kept connections."""
+        """Ends the kept connections; the loop that they belong to may be gone by then."""
         session, self._session = self._session, None
-        if session is not None:
-            asyncio.run_coroutine_threadsafe(session.close(), _own_loop(os.getpid())).result(_CLOSE_TIMEOUT_S)
+        if session is not None and session.connector is not None:
+            session.connector.close()
 
     async def _post(self, path: str, body: Json) -> Json:
-        there = asyncio.run_coroutine_threadsafe(self._exchange(path, body), _own_loop(os.getpid()))
-        return await asyncio.wrap_future(there)
-
-    async def _exchange(self, path: str, body: Json) -> Json:
+        task = asyncio.ensure_future(self._post_twice(path, body))
         try:
             # One bound around everything; a peer that sends one byte a second would otherwise never end.
-            status, headers, text = await asyncio.wait_for(self._post_twice(path, body), self._settings.center_timeout_s)
-        except asyncio.TimeoutError as error:
-            raise CenterUnavailable("the centre did not answer in time") from error
+            await asyncio.wait({task}, timeout=self._settings.center_timeout_s)
+            if not task.done():
+                # LiteLLM keeps its loop busy for seconds under load, and then the time is up although the answer has long
+                # arrived: it is read in the next turns of the loop. A thread of its own would cost each call a millisecond.
+                await asyncio.wait({task}, timeout=_ARRIVED_S)
+            if not task.done():
+                raise CenterUnavailable("the centre did not answer in time")
+            status, headers, text = task.result()
         except aiohttp.ClientError as error:
             raise CenterUnavailable(f"the centre cannot be reached: {type(error).__name__}") from error
+        finally:
+            task.cancel()
         answer = read_answer(status, headers, text)
         self._answered_at = time.monotonic()
         return answer
@@ -146,7 +136,8 @@ class Center:
 
     def _open(self) -> aiohttp.ClientSession:
         """aiohttp, which LiteLLM brings along: httpx takes about a millisecond more of each call."""
-        if self._session is None:
+        if self._session is None or self._loop is not asyncio.get_running_loop():
+            self._loop = asyncio.get_running_loop()
             self._session = aiohttp.ClientSession(
                 headers=headers_for(self._settings),
                 connector=aiohttp.TCPConnector(limit=200, keepalive_timeout=30),
