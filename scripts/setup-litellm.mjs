@@ -3,10 +3,10 @@
 // gate in tenant-template/litellm, together with the pinned tools that check the gate's Python.
 // Run it by hand to fill the cache beforehand; it prints the path of the executable on stdout.
 
-import { spawn } from "node:child_process"
 import { access, mkdir, readFile, rm, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
+import { capture, run } from "./run-command.mjs"
 
 export const LITELLM_VERSION = "1.106.2"
 
@@ -49,15 +49,15 @@ export async function ensureLitellm() {
 async function installedRequirements() {
   const marker = await readFile(MARKER, "utf8").catch(() => "")
   // The environment remembers where its Python lives; after an upgrade of the system's Python it may be gone.
-  const answer = await capture(join(VENV, "bin", "python"), ["-c", ""]).catch(() => ({ code: 1 }))
+  const answer = await capture(join(VENV, "bin", "python"), ["-c", ""])
   return answer.code === 0 ? marker.trim().split("\n") : []
 }
 
 /** @param {string} python */
 async function requirePython(python) {
   const check = "import sys; print('%d.%d' % sys.version_info[:2])"
-  const version = await capture(python, ["-c", check]).catch(() => undefined)
-  if (version === undefined || version.code !== 0) {
+  const version = await capture(python, ["-c", check])
+  if (version.code !== 0) {
     throw new Error(`LiteLLM needs Python 3.10 or newer; "${python}" cannot be run. Install it or set PYTHON.`)
   }
   const [major = 0, minor = 0] = version.output.trim().split(".").map(Number)
@@ -68,34 +68,6 @@ async function requirePython(python) {
   if (venv.code !== 0) {
     throw new Error(`"${python}" has no venv module. On Debian and Ubuntu: apt-get install python3-venv`)
   }
-}
-
-/**
- * Runs a command whose output is progress: all of it goes to stderr, stdout stays ours.
- * @param {string} command @param {string[]} args @param {string} complaint
- */
-function run(command, args, complaint) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ["ignore", 2, 2] })
-    child.on("error", reject)
-    child.on("close", (code) => (code === 0 ? resolve(undefined) : reject(new Error(`${complaint} (see above)`))))
-  })
-}
-
-/**
- * @param {string} command @param {string[]} args
- * @returns {Promise<{ code: number | null, output: string }>}
- */
-function capture(command, args) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ["ignore", "pipe", "ignore"] })
-    let output = ""
-    child.stdout.on("data", (chunk) => {
-      output += chunk
-    })
-    child.on("error", reject)
-    child.on("close", (code) => resolve({ code, output }))
-  })
 }
 
 /** @param {string} text */

@@ -2,10 +2,10 @@
 // Puts a real Open WebUI of one pinned version into a virtual environment of its own, for tests/openwebui.
 // Run it by hand to fill the cache beforehand; it prints the path of its Python on stdout.
 
-import { spawn } from "node:child_process"
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
+import { capture, run } from "./run-command.mjs"
 
 export const OPEN_WEBUI_VERSION = "0.12.4"
 
@@ -63,35 +63,6 @@ async function findPython() {
     seen.push(answer.code === 0 ? `${name} is ${answer.output.trim()}` : `${name} cannot be used (missing, or without venv)`)
   }
   throw new Error(`Open WebUI needs Python 3.${OLDEST} or 3.${NEWEST} with venv: ${seen.join("; ")}. Install one or set PYTHON.`)
-}
-
-/**
- * Runs a command whose output is progress: all of it goes to stderr, stdout stays ours.
- * @param {string} command @param {string[]} args @param {string} complaint
- */
-function run(command, args, complaint) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ["ignore", 2, 2] })
-    child.on("error", reject)
-    child.on("close", (code) => (code === 0 ? resolve(undefined) : reject(new Error(`${complaint} (see above)`))))
-  })
-}
-
-/**
- * A command that is not there is an answer too, code 127.
- * @param {string} command @param {string[]} args
- * @returns {Promise<{ code: number | null, output: string }>}
- */
-function capture(command, args) {
-  return new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: ["ignore", "pipe", "ignore"] })
-    let output = ""
-    child.stdout.on("data", (chunk) => {
-      output += chunk
-    })
-    child.on("error", () => resolve({ code: 127, output }))
-    child.on("close", (code) => resolve({ code, output }))
-  })
 }
 
 /** @param {string} text */
