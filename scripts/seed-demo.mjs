@@ -93,7 +93,12 @@ async function createUser(api, credentials, { product, ...user }, slug) {
     password,
     passwordConfirm: password,
   })
-  credentials.users.push({ id: record.id, email: user.email, password, role: user.role, tenant_slug: slug ?? "" })
+  const login = { id: record.id, email: user.email, password, role: user.role, tenant_slug: slug ?? "" }
+  // Those of the first customers can be tried out as programs, too.
+  if (user.role === "member" && ["alpha", "beta"].includes(slug)) {
+    const { key } = await api("POST", "/api/keys", { name: "Demo", user_id: record.id })
+    credentials.users.push({ ...login, api_key: key })
+  } else credentials.users.push(login)
   return record.id
 }
 
