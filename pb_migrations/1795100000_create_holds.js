@@ -51,7 +51,7 @@ migrate(
         ],
         indexes: [
           "CREATE UNIQUE INDEX idx_holds_call ON holds (tenant_id, call_id)",
-          "CREATE INDEX idx_holds_open ON holds (tenant_id, expires_at, user_id, key_budget_id, api_key_id, amount_nano)" +
+          "CREATE INDEX idx_holds_open ON holds (tenant_id, expires_at, user_id, key_budget_id, api_key_id, amount_nano, state)" +
             " WHERE state = 'open'",
           "CREATE INDEX idx_holds_recent ON holds (user_id, created)",
         ],

@@ -206,6 +206,8 @@ describe.each(["an empty data folder", "a full one with statistics"])("on %s", (
   test.each([true, false])("the facts of a call are found by an index (with a key: %s)", async (withKey) => {
     const { gateFactsSql } = await statements("gate-facts")
     await expectNoWalk("GATE_FACTS", gateFactsSql(withKey))
+    // Not even through one tenant's rows: a tenant may have thousands of budgets, and this is asked before every call.
+    expect(await planOf(gateFactsSql(withKey))).not.toContainEqual(expect.stringMatching(/\(tenant_id=\?\)/))
   })
 
   test.each([true, false])(

@@ -3,7 +3,7 @@ import { type Db, selectJson } from "../db"
 const KEY = `'key', (SELECT json_object('status', k.status, 'expiresAt', k.expires_at, 'models', json(k.models),
         'maxParallel', k.max_parallel)
       FROM api_keys k WHERE k.id = {:keyId} AND k.tenant_id = {:tenantId} AND k.user_id = {:userId}),`
-const KEY_BUDGET = `OR (b.scope = 'api_key' AND b.user_id = {:userId}
+const KEY_BUDGET = `OR (b.tenant_id = {:tenantId} AND b.scope = 'api_key' AND b.user_id = {:userId}
         AND b.api_key_id = (SELECT k.budget_key_id FROM api_keys k WHERE k.id = {:keyId}))`
 const KEY_HELD = `'key', coalesce(sum(h.amount_nano) FILTER (WHERE h.key_budget_id != '' AND h.key_budget_id =
           (SELECT b.id FROM budgets b WHERE b.tenant_id = {:tenantId} AND b.scope = 'api_key' AND b.user_id = {:userId}
@@ -30,8 +30,8 @@ export function gateFactsSql(withKey: boolean): string {
   ${withKey ? KEY : "'key', NULL,"}
   'budgets', (SELECT json_group_array(json_object('id', b.id, 'scope', b.scope, 'totalNano', b.total_nano, 'usedNano', b.used_nano,
         'periodKey', b.period_key, 'resetsAt', b.resets_at))
-      FROM budgets b WHERE b.tenant_id = {:tenantId} AND (b.scope = 'tenant' OR (b.scope = 'user' AND b.user_id = {:userId})
-        ${withKey ? KEY_BUDGET : ""})),
+      FROM budgets b WHERE (b.tenant_id = {:tenantId} AND b.scope = 'tenant')
+        OR (b.tenant_id = {:tenantId} AND b.scope = 'user' AND b.user_id = {:userId}) ${withKey ? KEY_BUDGET : ""}),
   'open', (SELECT json_object('tenant', coalesce(sum(h.amount_nano), 0),
         'user', coalesce(sum(CASE WHEN h.user_id = {:userId} THEN h.amount_nano END), 0),
         'userCalls', coalesce(sum(h.user_id = {:userId}), 0), ${withKey ? KEY_HELD : "'key', 0, 'keyCalls', 0"})
