@@ -1,6 +1,7 @@
 """HTTP to the centre. Everything that can happen on the way is one of three outcomes: an answer, away, or misconfigured."""
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Mapping
@@ -96,10 +97,16 @@ class Center:
         return await self._post("/api/usage/authorize", call)
 
     def close(self) -> None:
-        """Ends the kept connections; the loop that they belong to may be gone by then."""
+        """Ends the kept connections. At the end of the process their loop is gone, and all that matters is to leave quietly."""
         session, self._session = self._session, None
-        if session is not None and session.connector is not None:
-            session.connector.close()
+        if session is None:
+            return
+        try:
+            asyncio.get_running_loop().create_task(session.close())
+        except RuntimeError:
+            closing = session.close()
+            with contextlib.suppress(RuntimeError):
+                asyncio.run(closing)
 
     async def _post(self, path: str, body: Json) -> Json:
         task = asyncio.ensure_future(self._post_twice(path, body))

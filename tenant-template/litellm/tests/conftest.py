@@ -158,7 +158,7 @@ def deliver(settings: Settings) -> Iterator[Deliver]:
 async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
     made = Runtime(settings)
     yield made
-    made.spool.close()
+    made.close()
 
 
 @pytest.fixture

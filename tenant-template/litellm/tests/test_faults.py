@@ -71,4 +71,4 @@ async def test_stale_ends_with_the_time_since_the_centres_last_word(
     assert await call(Gate(runtime), call_id="c2")
     monkeypatch.setattr(runtime.center, "silent_s", lambda: 61.0)
     assert (await refusal(Gate(runtime), call_id="c3")).refusal_code == "center_unavailable"
-    runtime.spool.close()
+    runtime.close()

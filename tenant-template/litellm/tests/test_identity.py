@@ -28,7 +28,7 @@ async def runtime(settings: Settings, center: FakeCenter) -> AsyncIterator[Runti
     center.identities["owui-1"] = known("ben", models=["*"])
     made = Runtime(settings)
     yield made
-    made.spool.close()
+    made.close()
 
 
 def known(user_id: str, **more: Any) -> dict[str, Any]:

@@ -25,7 +25,7 @@ async def test_closed_while_the_centre_is_away(settings: Settings, center: FakeC
     assert int(answer.headers["Retry-After"]) > 0
     # Nobody knows whether a hold was placed, so it is given back.
     assert table(runtime, "SELECT state FROM calls") == [("release",)]
-    runtime.spool.close()
+    runtime.close()
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
@@ -34,7 +34,7 @@ async def test_a_refusal_of_the_gate_itself_is_no_outage(settings: Settings, cen
     center.faults.append(answers(status))
     answer = await refusal(Gate(runtime))
     assert (answer.status_code, answer.refusal_code) == (503, "gate_misconfigured")
-    runtime.spool.close()
+    runtime.close()
 
 
 @pytest.mark.parametrize("body", [{}, {"allowed": "yes"}, {"allowed": True}, {"allowed": True, "hold_id": "h", "max_tokens": -1}])
@@ -88,4 +88,4 @@ async def test_calls_of_an_outage_are_booked_without_a_hold(stale: Callable[[], 
     await call(gate)
     await gate.async_log_success_event(log_of(signed_in()), None, None, None)
     assert [("hold_id" in e, e["call_id"]) for e in bodies(runtime)] == [(False, "c1")]
-    runtime.spool.close()
+    runtime.close()

@@ -87,5 +87,3 @@ describe("the platform books batches and its answers are lost", () => {
     await stage.expectSoundBooks()
   })
 })
-
-it.skipIf(LONG_MS > 0)("the same over five minutes", ({ skip }) => skip("five minutes of outage: npm run test:outage"))

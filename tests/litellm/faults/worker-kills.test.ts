@@ -103,5 +103,3 @@ it("no hold outlives its time, and the books are sound", async () => {
   await stage.expectNoHoldOutlivesItsTime()
   await stage.expectSoundBooks()
 })
-
-it.skipIf(process.env.CF_LONG)("the other fifteen kills", ({ skip }) => skip("all 20 kills: npm run test:kills"))
